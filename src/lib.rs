@@ -1,0 +1,1 @@
+//! Bowline: a WebSocket server that speaks the Pusher Channels protocol 7.

@@ -1,0 +1,2 @@
+//! The binary: flags, logging, the server, signals.
+fn main() {}
