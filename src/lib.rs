@@ -1,1 +1,4 @@
 //! Bowline: a WebSocket server that speaks the Pusher Channels protocol 7.
+
+pub mod app;
+pub mod config;
