@@ -2,4 +2,6 @@
 
 pub mod app;
 pub mod config;
+pub mod metrics;
+pub mod node;
 pub mod protocol;
