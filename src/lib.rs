@@ -1,4 +1,6 @@
 //! Bowline: a WebSocket server that speaks the Pusher Channels protocol 7.
 
 pub mod app;
+pub mod cache;
 pub mod config;
+pub mod limiter;
