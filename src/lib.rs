@@ -1,7 +1,9 @@
 //! Bowline: a WebSocket server that speaks the Pusher Channels protocol 7.
 
 pub mod app;
+pub mod cache;
 pub mod config;
+pub mod limiter;
 pub mod metrics;
 pub mod node;
 pub mod protocol;
