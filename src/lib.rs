@@ -4,3 +4,4 @@ pub mod app;
 pub mod cache;
 pub mod config;
 pub mod limiter;
+pub mod webhook;
