@@ -182,13 +182,28 @@ pub struct Tenant {
     /// Small and never reused: the app's part of every key inside this process.
     pub index: u32,
     app: ArcSwap<App>,
-    /// Accepted connections that count towards `maxConnections`.
+    /// Accepted connections that are open.
     pub connections: AtomicU32,
+    /// Those of them that count towards `maxConnections`.
+    pub counted: AtomicU32,
     /// Its counters.
     pub metrics: AppMetrics,
 }
 
 impl Tenant {
+    /// Stands in for the app of a connection that named none.
+    pub fn nobody() -> Self {
+        let metrics = AppMetrics::detached();
+        let (connections, counted) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self {
+            index: u32::MAX,
+            app: ArcSwap::from_pointee(App::new("", "", "")),
+            connections,
+            counted,
+            metrics,
+        }
+    }
+
     /// The configuration of the moment.
     pub fn app(&self) -> Arc<App> {
         self.app.load_full()
@@ -274,6 +289,7 @@ impl Apps {
             index: self.made.fetch_add(1, Ordering::Relaxed),
             app: ArcSwap::from_pointee(app.clone()),
             connections: AtomicU32::new(0),
+            counted: AtomicU32::new(0),
             metrics: AppMetrics::new(&self.metrics_prefix, &app.id.0, &self.port),
         })
     }

@@ -1,7 +1,7 @@
 //! Every metric: name, help, handle. Handles are made once per app, so that counting is one atomic addition.
 //! Names and labels of `soketi_*` are those that Soketi's dashboards read.
 
-use metrics::{Counter, counter};
+use metrics::{Counter, Histogram, counter, histogram};
 
 /// Counters of one app; label `app_id` and `port`.
 #[derive(Clone, Debug)]
@@ -50,5 +50,55 @@ impl AppMetrics {
             slow_closes: counter("slow_consumer_closes_total"),
             rate_limited: counter("rate_limited_total"),
         }
+    }
+}
+
+impl AppMetrics {
+    /// Counts nowhere.
+    pub fn detached() -> Self {
+        let c = Counter::noop;
+        Self {
+            new_connections: c(),
+            new_disconnections: c(),
+            socket_received_bytes: c(),
+            socket_transmitted_bytes: c(),
+            ws_messages_received: c(),
+            ws_messages_sent: c(),
+            http_received_bytes: c(),
+            http_transmitted_bytes: c(),
+            http_calls_received: c(),
+            client_events: c(),
+            slow_closes: c(),
+            rate_limited: c(),
+        }
+    }
+}
+
+/// Metrics that belong to no app; label `port`.
+#[derive(Clone, Debug)]
+pub struct NodeMetrics {
+    /// From a shard's taking an event to its last write.
+    pub delivery_seconds: Histogram,
+    /// Connections that could not be accepted: too many open files, a full shard.
+    pub accept_errors: Counter,
+    prefix: Box<str>,
+    port: Box<str>,
+}
+
+impl NodeMetrics {
+    /// `prefix` as configured, `port` the main port as text.
+    pub fn new(prefix: &str, port: &str) -> Self {
+        Self {
+            delivery_seconds: histogram!(format!("{prefix}delivery_seconds"), "port" => port.to_owned()),
+            accept_errors: counter!(format!("{prefix}accept_errors_total"), "port" => port.to_owned()),
+            prefix: prefix.into(),
+            port: port.into(),
+        }
+    }
+
+    /// A WebSocket was turned away with this close code.
+    pub fn refused(&self, code: u16) {
+        let name = format!("{}refused_connections_total", self.prefix);
+        counter!(name, "code" => code.to_string(), "port" => self.port.to_string()).increment(1);
     }
 }

@@ -27,6 +27,9 @@ pub enum ProtocolError {
         /// 4100 (clients come back) or 4004 (they give up).
         code: u16,
     },
+    /// `connection.per_address_max` is reached.
+    #[error("Too many connections from this address.")]
+    TooManyFromAddress,
     /// The node is about to stop; asked of a new connection.
     #[error("Server is closing. Please reconnect shortly.")]
     Closing,
@@ -116,7 +119,7 @@ impl ProtocolError {
             | Self::Terminated
             | Self::NotAMember => 4009,
             Self::OverQuota { code } => *code,
-            Self::TooSlow | Self::TooManyFrames => 4100,
+            Self::TooSlow | Self::TooManyFrames | Self::TooManyFromAddress => 4100,
             Self::Closing | Self::Closed | Self::InvalidMessage => 4200,
             Self::PongMissing => 4201,
             Self::ClientEventsDisabled

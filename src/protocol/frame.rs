@@ -44,6 +44,11 @@ impl Frame {
         })
     }
 
+    /// Bytes that are finished already: what is left of a handshake's answer.
+    pub fn raw(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
     fn build(first: u8, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         thread_local! { static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) } }
         let mut out = SCRATCH.take();
