@@ -7,6 +7,26 @@ use ipnet::IpNet;
 
 use crate::app::App;
 
+mod apps;
+mod check;
+mod dotenv;
+mod draft;
+mod environment;
+mod file;
+mod hooks;
+mod kind;
+mod load;
+mod nearest;
+mod reference;
+mod setting;
+mod table;
+mod values;
+
+pub use check::ExampleFormat;
+pub use load::{
+    ConfigErrors, Effective, Flags, Loaded, Problem, Reload, Reloader, Source, Sources,
+};
+
 /// The whole configuration. One section per module that reads it.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
