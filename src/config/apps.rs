@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value as Json};
 
 use super::{
-    Limits, hooks,
-    load::{Problem, Report, Source},
-    nearest, values,
+    Limits, hooks, nearest,
+    problem::{Problem, Report, Source},
+    values,
 };
 use crate::app::{App, AppId, AppKey, AppSecret};
 
@@ -29,7 +29,7 @@ enum Field {
     Hooks,
 }
 
-/// A field: its spellings in a file, in DynamoDB and in SQL; the last one present wins.
+/// A field: its spellings in a file, in `DynamoDB` and in SQL; the last one present wins.
 pub(crate) struct AppField {
     pub(crate) camel: &'static str,
     pub(crate) pascal: &'static str,
@@ -38,6 +38,9 @@ pub(crate) struct AppField {
     pub(crate) default: &'static str,
     pub(crate) doc: &'static str,
 }
+
+/// The value is none of those accepted.
+struct NotRead;
 
 /// An app and what is not in it yet.
 struct Reading {
@@ -132,10 +135,10 @@ impl AppField {
             })
     }
 
-    fn store(&self, given: &Json, reading: &mut Reading) -> Option<()> {
+    fn store(&self, given: &Json, reading: &mut Reading) -> Result<(), NotRead> {
         match &self.field {
-            Field::Text(set) => set(reading, values::text(given)?),
-            Field::Flag(set) => set(&mut reading.app, values::bool(given)?),
+            Field::Text(set) => set(reading, values::text(given).ok_or(NotRead)?),
+            Field::Flag(set) => set(&mut reading.app, values::bool(given).ok_or(NotRead)?),
             Field::Connections => {
                 let most = limit(given)?;
                 reading.app.connections_max = most.filter(|most| *most > 0);
@@ -143,28 +146,28 @@ impl AppField {
             Field::Rate(set) => set(&mut reading.app, limit(given)?),
             Field::Limit(set) => {
                 if let Some(most) = limit(given)? {
-                    set(&mut reading.app.limits, usize::try_from(most).ok()?);
+                    set(&mut reading.app.limits, most as usize);
                 }
             }
             Field::KbLimit(set) => {
-                let most = values::number(given)?;
+                let most = values::number(given).ok_or(NotRead)?;
                 if most >= 0.0 {
                     set(&mut reading.app.limits, most);
                 }
             }
-            Field::Origins => reading.app.allowed_origins = values::list(given)?,
-            Field::Until => reading.until = Some(time(given)?),
+            Field::Origins => reading.app.allowed_origins = values::list(given).ok_or(NotRead)?,
+            Field::Until => reading.until = Some(time(given).ok_or(NotRead)?),
             Field::Hooks => {}
         }
-        Some(())
+        Ok(())
     }
 }
 
-/// `None` inside is a number below 0.
-fn limit(given: &Json) -> Option<Option<u32>> {
-    match values::integer(given)? {
-        ..0 => Some(None),
-        number => u32::try_from(number).ok().map(Some),
+/// A number below 0 is `None`.
+fn limit(given: &Json) -> Result<Option<u32>, NotRead> {
+    match values::integer(given).ok_or(NotRead)? {
+        ..0 => Ok(None),
+        number => u32::try_from(number).map(Some).map_err(|_| NotRead),
     }
 }
 
@@ -277,9 +280,9 @@ impl AppList {
             };
             if matches!(field.field, Field::Hooks) {
                 reading.app.webhooks = hooks::read(value, &place, report);
-            } else if field.store(value, &mut reading).is_none() {
+            } else if field.store(value, &mut reading).is_err() {
                 let given = (!field.is_secret()).then(|| value.to_string());
-                report.refuse(place.problem(given, format!("accepted: {}", field.accepted())));
+                report.refuse(place.problem(given, &format!("accepted: {}", field.accepted())));
             }
         }
         self.name_unknown(index, fields, &reading.app.id, report);
@@ -351,7 +354,7 @@ impl Place {
         }
     }
 
-    pub(crate) fn problem(&self, given: Option<String>, wrong: String) -> Problem {
+    pub(crate) fn problem(&self, given: Option<String>, wrong: &str) -> Problem {
         Problem {
             key: self.path.clone(),
             source: self.source.clone(),
@@ -363,7 +366,7 @@ impl Place {
     /// A key that nobody knows stops the start in TOML and is named elsewhere.
     pub(crate) fn unknown(&self, hint: &str, report: &mut Report) {
         if self.source.is_toml() {
-            report.refuse(self.problem(None, format!("unknown key{hint}")));
+            report.refuse(self.problem(None, &format!("unknown key{hint}")));
         } else {
             report.warn(format!(
                 "{}: unknown key, ignored ({}){hint}",

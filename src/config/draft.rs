@@ -4,7 +4,8 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use super::{
     Config, Mode, Secret, Tls,
-    load::{Given, Problem, Report, Source},
+    load::Given,
+    problem::{Problem, Report, Source},
 };
 
 /// A configuration being filled.

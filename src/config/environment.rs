@@ -10,8 +10,8 @@ use serde_json::Value as Json;
 
 use super::{
     kind::Kind,
-    load::{Problem, Report, Source},
     nearest,
+    problem::{Problem, Report, Source},
     setting::Setting,
     table,
 };
@@ -113,7 +113,7 @@ impl Environment {
                 });
                 None
             }
-            (None, Some((path, source))) => self.from_file(setting, name, (&path, source), report),
+            (None, Some((path, source))) => self.read_file(setting, name, (&path, source), report),
             (direct, None) => {
                 let (text, source) = direct?;
                 note_quotes(setting, name, &text, report);
@@ -126,7 +126,7 @@ impl Environment {
         }
     }
 
-    fn from_file(
+    fn read_file(
         &self,
         setting: &Setting,
         name: &str,

@@ -6,7 +6,7 @@ use hyper::{
 };
 use serde_json::{Map, Value as Json};
 
-use super::{apps::Place, load::Report, nearest, values};
+use super::{apps::Place, nearest, problem::Report, values};
 use crate::app::{Hook, HookEvent};
 
 /// Names of the fields of a webhook and of its filter.
@@ -28,7 +28,7 @@ pub(crate) fn read(given: &Json, place: &Place, report: &mut Report) -> Vec<Hook
         None if given.is_array() => given.as_array().map_or(&[][..], Vec::as_slice),
         _ => {
             let accepted = "accepted: a list of webhook objects, or text that holds one as JSON";
-            report.refuse(place.problem(None, accepted.into()));
+            report.refuse(place.problem(None, accepted));
             return Vec::new();
         }
     };
@@ -38,7 +38,7 @@ pub(crate) fn read(given: &Json, place: &Place, report: &mut Report) -> Vec<Hook
             if let Some(fields) = hook.as_object() {
                 return read_one(fields, &place, report);
             }
-            report.refuse(place.problem(None, "accepted: a webhook object".into()));
+            report.refuse(place.problem(None, "accepted: a webhook object"));
             None
         })
         .collect()
@@ -57,7 +57,7 @@ fn read_one(fields: &Map<String, Json>, place: &Place, report: &mut Report) -> O
         match text("lambda_function") {
             Some(function) => report.refuse(place.below("lambda_function").problem(
                 Some(format!("{function:?}")),
-                "AWS Lambda is not part of this server; accepted: a webhook with a `url`".into(),
+                "AWS Lambda is not part of this server; accepted: a webhook with a `url`",
             )),
             None => report.warn(format!(
                 "{}: no `url`, so it is skipped ({})",
@@ -68,7 +68,7 @@ fn read_one(fields: &Map<String, Json>, place: &Place, report: &mut Report) -> O
     };
     if !is_http(&url) {
         let wrong = "accepted: a URL that begins with `http://` or `https://` and names a host";
-        report.refuse(place.below("url").problem(None, wrong.into()));
+        report.refuse(place.below("url").problem(None, wrong));
         return None;
     }
     let event_types = event_types(fields.get("event_types"), place, report)?;
@@ -98,7 +98,7 @@ fn event_types(given: Option<&Json>, place: &Place, report: &mut Report) -> Opti
             "every webhook needs the events it wants; accepted: a list of `{}`",
             known.join("`, `")
         );
-        report.refuse(place.problem(given.map(ToString::to_string), wrong));
+        report.refuse(place.problem(given.map(ToString::to_string), &wrong));
         return None;
     };
     let mut wanted = Vec::new();
@@ -130,7 +130,7 @@ fn filter(given: Option<&Json>, place: &Place, report: &mut Report) -> Option<Fi
         Some(Json::Object(fields)) => fields,
         Some(other) => {
             let wrong = format!("accepted: an object with `{}`", FILTERS.join("`, `"));
-            report.refuse(place.problem(Some(other.to_string()), wrong));
+            report.refuse(place.problem(Some(other.to_string()), &wrong));
             return None;
         }
     };
@@ -140,7 +140,7 @@ fn filter(given: Option<&Json>, place: &Place, report: &mut Report) -> Option<Fi
         Some(Json::String(text)) => Some(Some(text.clone()).filter(|t| !t.is_empty())),
         Some(other) => {
             let place = place.below(name);
-            report.refuse(place.problem(Some(other.to_string()), "accepted: text".into()));
+            report.refuse(place.problem(Some(other.to_string()), "accepted: text"));
             None
         }
     });
@@ -157,19 +157,18 @@ fn headers(
         None | Some(Json::Null) => return Some(Vec::new()),
         Some(Json::Object(fields)) => fields,
         Some(_) => {
-            report.refuse(place.problem(None, "accepted: an object of texts".into()));
+            report.refuse(place.problem(None, "accepted: an object of texts"));
             return None;
         }
     };
     let mut headers = Vec::new();
     for (name, value) in fields {
         let value = values::text(value).filter(|text| HeaderValue::from_str(text).is_ok());
-        match (HeaderName::try_from(name.as_str()), value) {
-            (Ok(_), Some(value)) => headers.push((name.clone(), value)),
-            _ => {
-                let wrong = "accepted: a name and a text that may stand in an HTTP header";
-                report.refuse(place.below(name).problem(None, wrong.into()));
-            }
+        if let (Ok(_), Some(value)) = (HeaderName::try_from(name.as_str()), value) {
+            headers.push((name.clone(), value));
+        } else {
+            let wrong = "accepted: a name and a text that may stand in an HTTP header";
+            report.refuse(place.below(name).problem(None, wrong));
         }
     }
     (headers.len() == fields.len()).then_some(headers)

@@ -178,7 +178,7 @@ impl Kind {
             Self::Integer(_) => "a whole number".into(),
             Self::Kb(_) => "a number of KiB above 0, fractions allowed".into(),
             Self::Mb(_) => "a number of MiB above 0, fractions allowed".into(),
-            Self::Number(least, most, _) if *most == f64::MAX => {
+            Self::Number(least, f64::MAX, _) => {
                 format!("a number from {least}, fractions allowed")
             }
             Self::Number(least, most, _) => {
