@@ -20,3 +20,24 @@ pub struct Peer {
     /// listener
     pub listener: Listener,
 }
+/// State.
+#[derive(Clone)]
+pub struct HttpState(std::sync::Arc<crate::node::Node>);
+impl HttpState {
+    /// new
+    pub fn new(
+        node: std::sync::Arc<crate::node::Node>,
+        _c: &crate::config::Config,
+        _p: metrics_exporter_prometheus::PrometheusHandle,
+    ) -> Self {
+        Self(node)
+    }
+}
+/// r
+pub fn router(_s: HttpState) -> axum::Router {
+    axum::Router::new().route("/", axum::routing::get(|| async { "OK" }))
+}
+/// r
+pub fn ops_router(_s: HttpState) -> axum::Router {
+    axum::Router::new().route("/", axum::routing::get(|| async { "OK" }))
+}

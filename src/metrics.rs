@@ -102,3 +102,12 @@ impl NodeMetrics {
         counter!(name, "code" => code.to_string(), "port" => self.port.to_string()).increment(1);
     }
 }
+
+/// i
+pub fn install(
+    _c: &crate::config::Metrics,
+) -> Result<metrics_exporter_prometheus::PrometheusHandle, String> {
+    metrics_exporter_prometheus::PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|e| e.to_string())
+}
