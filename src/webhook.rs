@@ -167,14 +167,12 @@ impl Webhooks {
         let deadline = Instant::now() + within;
         let flush = async {
             if self.flushes.send(Flush { deadline, done }).await.is_err() {
-                return 0;
+                return None;
             }
-            left.await.unwrap_or(0)
+            left.await.ok()
         };
-        match tokio::time::timeout(within + FLUSH_SLACK, flush).await {
-            Ok(left) => left,
-            Err(_) => self.queue_length(),
-        }
+        let left = tokio::time::timeout(within + FLUSH_SLACK, flush).await;
+        left.ok().flatten().unwrap_or_else(|| self.queue_length())
     }
 }
 
