@@ -70,7 +70,7 @@ impl Courier {
             block_private: config.block_private_targets,
             grace: Grace::new(config.grace, bounds.held),
             batches: Batches::new(config.batching),
-            queue: Queue::memory(bounds.queue),
+            queue: Queue::memory(bounds.queue, bounds.order_wait),
             client: None,
             attempts: JoinSet::new(),
             in_flight: HashMap::new(),

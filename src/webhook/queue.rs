@@ -15,9 +15,6 @@ use crate::app::{App, AppId, Hook};
 
 /// Attempts at once for one app and URL.
 const LANE_IN_FLIGHT_MAX: usize = 32;
-/// So long a delivery waits for the first attempt of an earlier one about the same channel: events arrive in order while
-/// the target answers, and one that hangs holds up nobody for longer.
-const ORDER_WAIT: Duration = Duration::from_millis(250);
 /// What a delivery costs beside its body.
 const DELIVERY_BYTES: usize = 512;
 
@@ -77,8 +74,9 @@ pub(super) enum Queue {
 }
 
 impl Queue {
-    pub(super) fn memory(max: Load) -> Self {
-        Self::Memory(Memory::new(max))
+    /// `order_wait` is how long a delivery waits for the first attempt of an earlier one about the same channel.
+    pub(super) fn memory(max: Load, order_wait: Duration) -> Self {
+        Self::Memory(Memory::new(max, order_wait))
     }
 
     /// Takes a parcel in; returns those that had to go for it, the oldest of the URL with the most bytes waiting.
@@ -142,6 +140,7 @@ impl Queue {
 #[derive(Debug)]
 pub(super) struct Memory {
     max: Load,
+    order_wait: Duration,
     load: Load,
     lanes: Slab<Lane>,
     by_target: HashMap<(AppId, Box<str>), usize>,
@@ -166,9 +165,10 @@ struct Lane {
 }
 
 impl Memory {
-    fn new(max: Load) -> Self {
+    fn new(max: Load, order_wait: Duration) -> Self {
         Self {
             max,
+            order_wait,
             load: Load::default(),
             lanes: Slab::new(),
             by_target: HashMap::new(),
@@ -251,7 +251,7 @@ impl Memory {
             if lane.in_flight >= LANE_IN_FLIGHT_MAX {
                 continue;
             }
-            let taken = lane.take(now, |due, serial| {
+            let taken = lane.take(now + self.order_wait, |due, serial| {
                 self.timers.insert((due, serial), index);
             });
             self.give_turn(index);
@@ -366,8 +366,8 @@ impl Memory {
 }
 
 impl Lane {
-    /// The oldest that is ready and need not wait for its channel; `defer` is told of those that must.
-    fn take(&mut self, now: Instant, mut defer: impl FnMut(Instant, u64)) -> Option<Delivery> {
+    /// The oldest that is ready and need not wait for its channel; those that must are due at `due`, and `defer` is told.
+    fn take(&mut self, due: Instant, mut defer: impl FnMut(Instant, u64)) -> Option<Delivery> {
         while let Some(serial) = self.ready.pop_first() {
             let Some(delivery) = self.queued.get_mut(&serial) else {
                 continue;
@@ -375,8 +375,8 @@ impl Lane {
             if delivery.order == Order::Waits {
                 if let Some(waiting) = self.held.get_mut(&delivery.parcel.channel) {
                     waiting.push_back(serial);
-                    delivery.due = Some(now + ORDER_WAIT);
-                    defer(now + ORDER_WAIT, serial);
+                    delivery.due = Some(due);
+                    defer(due, serial);
                     continue;
                 }
                 self.held

@@ -356,3 +356,28 @@ async fn many_events_arrive_once_each() {
     assert_eq!(bodies.len(), 600);
     receiver.silence().await;
 }
+
+#[tokio::test]
+async fn events_of_one_channel_arrive_in_order_without_batching() {
+    let mut receiver = Receiver::well().await;
+    let bounds = Bounds {
+        order_wait: DEADLINE * 2,
+        ..quick()
+    };
+    let webhooks = Webhooks::start_within(&at_once(), bounds, &Handle::current());
+    let app = app(vec![hook(&receiver.url("/"), &HookEvent::ALL)]);
+    for n in 0..100 {
+        webhooks.enqueue(
+            &app,
+            if n % 2 == 0 {
+                occupied("a")
+            } else {
+                vacated("a")
+            },
+        );
+    }
+    for n in 0..100 {
+        let request = receiver.next().await;
+        assert_eq!(request.events().contains("occupied"), n % 2 == 0, "{n}");
+    }
+}

@@ -2,10 +2,15 @@ use std::time::Duration;
 
 use super::*;
 
+const ORDER_WAIT: Duration = Duration::from_millis(250);
 const ROOM: Load = Load {
     count: 100,
     bytes: 1 << 20,
 };
+
+fn queue(max: Load) -> Queue {
+    Queue::memory(max, ORDER_WAIT)
+}
 
 fn app(id: &str, urls: &[&str]) -> Arc<App> {
     let mut app = App::new(id, id, "s");
@@ -43,7 +48,7 @@ fn take_id(queue: &mut Queue) -> Option<String> {
 #[test]
 fn lanes_take_turns_and_each_keeps_its_order() {
     let app = app("1", &["http://a/", "http://b/"]);
-    let mut queue = Queue::memory(ROOM);
+    let mut queue = queue(ROOM);
     for (hook, id) in [(0, "a1"), (0, "a2"), (1, "b1"), (0, "a3")] {
         assert!(queue.push(parcel(&app, hook, id)).is_empty());
     }
@@ -54,7 +59,7 @@ fn lanes_take_turns_and_each_keeps_its_order() {
 #[test]
 fn what_is_in_flight_for_one_url_is_bounded_and_hinders_no_other() {
     let app = app("1", &["http://a/", "http://b/"]);
-    let mut queue = Queue::memory(ROOM);
+    let mut queue = queue(ROOM);
     for n in 0..LANE_IN_FLIGHT_MAX + 2 {
         queue.push(parcel(&app, 0, &n.to_string()));
     }
@@ -70,7 +75,7 @@ fn what_is_in_flight_for_one_url_is_bounded_and_hinders_no_other() {
 #[test]
 fn retry_waits_for_its_time_and_holds_up_nobody() {
     let app = app("1", &["http://a/"]);
-    let (mut queue, now) = (Queue::memory(ROOM), Instant::now());
+    let (mut queue, now) = (queue(ROOM), Instant::now());
     let due = now + Duration::from_secs(1);
     queue.push(parcel(&app, 0, "first"));
     let first = queue.take(Instant::now()).unwrap();
@@ -100,7 +105,7 @@ fn retry_waits_for_its_time_and_holds_up_nobody() {
 #[test]
 fn over_its_bound_it_drops_the_oldest_of_the_longest_lane() {
     let app = app("1", &["http://dead/", "http://well/"]);
-    let mut queue = Queue::memory(Load { count: 4, ..ROOM });
+    let mut queue = queue(Load { count: 4, ..ROOM });
     queue.push(parcel(&app, 1, "well1"));
     for id in ["dead1", "dead2", "dead3"] {
         queue.push(parcel(&app, 0, id));
@@ -120,7 +125,7 @@ fn over_its_bound_it_drops_the_oldest_of_the_longest_lane() {
 fn it_is_bounded_in_bytes_and_what_cannot_fit_is_dropped_itself() {
     let app = app("1", &["http://a/"]);
     let bytes = 2 * (DELIVERY_BYTES + 4);
-    let mut queue = Queue::memory(Load { bytes, ..ROOM });
+    let mut queue = queue(Load { bytes, ..ROOM });
     queue.push(parcel(&app, 0, "1"));
     queue.push(parcel(&app, 0, "2"));
     assert_eq!(ids(&queue.push(parcel(&app, 0, "3"))), ["1"]);
@@ -133,7 +138,7 @@ fn it_is_bounded_in_bytes_and_what_cannot_fit_is_dropped_itself() {
 #[test]
 fn what_is_in_flight_is_never_dropped() {
     let app = app("1", &["http://a/"]);
-    let mut queue = Queue::memory(Load { count: 1, ..ROOM });
+    let mut queue = queue(Load { count: 1, ..ROOM });
     queue.push(parcel(&app, 0, "flying"));
     let flying = queue.take(Instant::now()).unwrap();
     assert_eq!(ids(&queue.push(parcel(&app, 0, "late"))), ["late"]);
@@ -151,7 +156,7 @@ fn about(channel: &str, parcel: Parcel) -> Parcel {
 #[test]
 fn first_attempts_about_one_channel_go_one_after_the_other() {
     let app = app("1", &["http://a/"]);
-    let (mut queue, now) = (Queue::memory(ROOM), Instant::now());
+    let (mut queue, now) = (queue(ROOM), Instant::now());
     for id in ["a1", "a2", "b1", "a3"] {
         queue.push(about(&id[..1], parcel(&app, 0, id)));
     }
@@ -175,7 +180,7 @@ fn first_attempts_about_one_channel_go_one_after_the_other() {
 #[test]
 fn first_attempt_that_hangs_is_waited_for_no_longer_than_the_bound() {
     let app = app("1", &["http://a/"]);
-    let (mut queue, now) = (Queue::memory(ROOM), Instant::now());
+    let (mut queue, now) = (queue(ROOM), Instant::now());
     queue.push(about("a", parcel(&app, 0, "hangs")));
     queue.push(about("a", parcel(&app, 0, "waits")));
     let hangs = queue.take(now).unwrap();
@@ -192,7 +197,7 @@ fn first_attempt_that_hangs_is_waited_for_no_longer_than_the_bound() {
 #[test]
 fn dropping_the_one_that_holds_a_channel_lets_the_next_go() {
     let app = app("1", &["http://a/"]);
-    let (mut queue, now) = (Queue::memory(Load { count: 3, ..ROOM }), Instant::now());
+    let (mut queue, now) = (queue(Load { count: 3, ..ROOM }), Instant::now());
     for id in ["1", "2", "3"] {
         queue.push(about("a", parcel(&app, 0, id)));
     }
@@ -208,7 +213,7 @@ fn dropping_the_one_that_holds_a_channel_lets_the_next_go() {
 #[test]
 fn retry_does_not_take_part_in_its_channels_order_again() {
     let app = app("1", &["http://a/"]);
-    let (mut queue, now) = (Queue::memory(ROOM), Instant::now());
+    let (mut queue, now) = (queue(ROOM), Instant::now());
     for id in ["hangs", "fails"] {
         queue.push(about("a", parcel(&app, 0, id)));
     }
