@@ -1,11 +1,19 @@
 //! Tenants: one [`App`] per key and secret, its limits, its webhooks; [`Apps`] finds one by id or key.
 //! Must not know: sockets, channels, HTTP.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::SystemTime,
+};
 
 use arc_swap::ArcSwap;
 
-use crate::config::Limits;
+use crate::{config::Limits, metrics::AppMetrics};
 
 /// Identity of an app in API paths, metrics labels and logs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -167,60 +175,123 @@ impl HookEvent {
     }
 }
 
-/// Finds apps by id or key. Replaced whole by a reload; readers never wait.
+/// An app at work in this process: its configuration of the moment and what it has here. Lives as long as the process, so that
+/// open sockets see a changed configuration at once.
 #[derive(Debug)]
-pub struct Apps(ArcSwap<Index>);
+pub struct Tenant {
+    /// Small and never reused: the app's part of every key inside this process.
+    pub index: u32,
+    app: ArcSwap<App>,
+    /// Accepted connections that are open.
+    pub connections: AtomicU32,
+    /// Those of them that count towards `maxConnections`.
+    pub counted: AtomicU32,
+    /// Its counters.
+    pub metrics: AppMetrics,
+}
+
+impl Tenant {
+    /// Stands in for the app of a connection that named none.
+    pub fn nobody() -> Self {
+        let metrics = AppMetrics::detached();
+        let (connections, counted) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self {
+            index: u32::MAX,
+            app: ArcSwap::from_pointee(App::new("", "", "")),
+            connections,
+            counted,
+            metrics,
+        }
+    }
+
+    /// The configuration of the moment.
+    pub fn app(&self) -> Arc<App> {
+        self.app.load_full()
+    }
+}
+
+/// Finds apps by id or key. Changed by a reload; readers never wait.
+#[derive(Debug)]
+pub struct Apps {
+    index: ArcSwap<Index>,
+    metrics_prefix: Box<str>,
+    port: Box<str>,
+    made: AtomicU32,
+}
 
 #[derive(Debug, Default)]
 struct Index {
-    list: Vec<Arc<App>>,
-    by_id: HashMap<AppId, Arc<App>>,
-    by_key: HashMap<AppKey, Arc<App>>,
+    list: Vec<Arc<Tenant>>,
+    by_id: HashMap<AppId, Arc<Tenant>>,
+    by_key: HashMap<AppKey, Arc<Tenant>>,
 }
 
 impl Apps {
-    /// Of several apps with one id or key the first wins, as in Soketi.
-    pub fn new(apps: &[App]) -> Self {
-        Self(ArcSwap::from_pointee(Index::new(apps)))
+    /// Of several apps with one id or key the first wins, as in Soketi. `metrics_prefix` and `port` name and label the apps' counters.
+    pub fn new(apps: &[App], metrics_prefix: &str, port: &str) -> Self {
+        let new = Self {
+            index: ArcSwap::default(),
+            metrics_prefix: metrics_prefix.into(),
+            port: port.into(),
+            made: AtomicU32::new(0),
+        };
+        new.replace(apps);
+        new
     }
 
     /// The app with this id.
-    pub fn by_id(&self, id: &str) -> Option<Arc<App>> {
-        self.0.load().by_id.get(id).cloned()
+    pub fn by_id(&self, id: &str) -> Option<Arc<Tenant>> {
+        self.index.load().by_id.get(id).cloned()
     }
 
     /// The app with this key.
-    pub fn by_key(&self, key: &str) -> Option<Arc<App>> {
-        self.0.load().by_key.get(key).cloned()
+    pub fn by_key(&self, key: &str) -> Option<Arc<Tenant>> {
+        self.index.load().by_key.get(key).cloned()
     }
 
     /// All apps, in configuration order.
-    pub fn all(&self) -> Vec<Arc<App>> {
-        self.0.load().list.clone()
+    pub fn all(&self) -> Vec<Arc<Tenant>> {
+        self.index.load().list.clone()
     }
 
-    /// Takes the new list; sockets of changed apps are told by the node.
-    pub fn replace(&self, apps: &[App]) {
-        self.0.store(Arc::new(Index::new(apps)));
-    }
-}
-
-impl Index {
-    fn new(apps: &[App]) -> Self {
-        let mut index = Self::default();
+    /// Takes the new list and returns the tenants that are gone from it. Tenants that stay keep their sockets and counters.
+    pub fn replace(&self, apps: &[App]) -> Vec<Arc<Tenant>> {
+        let old = self.index.load_full();
+        let mut new = Index::default();
         for app in apps {
-            let app = Arc::new(app.clone());
-            index.list.push(Arc::clone(&app));
-            index
+            if new.by_id.contains_key(&app.id) {
+                continue;
+            }
+            let tenant = old
                 .by_id
-                .entry(app.id.clone())
-                .or_insert_with(|| Arc::clone(&app));
-            index
-                .by_key
+                .get(&app.id)
+                .cloned()
+                .unwrap_or_else(|| self.tenant(app));
+            tenant.app.store(Arc::new(app.clone()));
+            new.by_id.insert(app.id.clone(), Arc::clone(&tenant));
+            new.by_key
                 .entry(app.key.clone())
-                .or_insert_with(|| Arc::clone(&app));
+                .or_insert_with(|| Arc::clone(&tenant));
+            new.list.push(tenant);
         }
-        index
+        let gone = old
+            .list
+            .iter()
+            .filter(|t| !new.by_id.contains_key(&t.app.load().id))
+            .cloned()
+            .collect();
+        self.index.store(Arc::new(new));
+        gone
+    }
+
+    fn tenant(&self, app: &App) -> Arc<Tenant> {
+        Arc::new(Tenant {
+            index: self.made.fetch_add(1, Ordering::Relaxed),
+            app: ArcSwap::from_pointee(app.clone()),
+            connections: AtomicU32::new(0),
+            counted: AtomicU32::new(0),
+            metrics: AppMetrics::new(&self.metrics_prefix, &app.id.0, &self.port),
+        })
     }
 }
 

@@ -29,6 +29,8 @@ pub struct CachedEvent {
     pub event: Box<str>,
     /// Its data: JSON text.
     pub data_json: Box<str>,
+    /// Rises with every event cached on this node.
+    pub sequence: u64,
 }
 
 /// Where last events are kept.
@@ -46,14 +48,16 @@ impl Cache {
 
     /// Makes this the channel's event for the app's `cache_ttl` (zero: for ever). The bound in bytes is kept by letting
     /// events go that would expire soonest.
-    pub fn put(&self, app: &App, channel: &Arc<str>, event: &str, data_json: &str) {
+    /// Says the event's number.
+    pub fn put(&self, app: &App, channel: &Arc<str>, event: &str, data_json: &str) -> u64 {
         let Self::Memory(memory) = self;
         let key = Key(app.id.clone(), Arc::clone(channel));
         let event = CachedEvent {
             event: event.into(),
             data_json: data_json.into(),
+            sequence: 0,
         };
-        memory.put(key, event, app.limits.cache_ttl, Instant::now());
+        memory.put(key, event, app.limits.cache_ttl, Instant::now())
     }
 
     /// The channel's event, if it has one that has not expired.
@@ -131,7 +135,7 @@ impl Memory {
         }
     }
 
-    fn put(&self, key: Key, event: CachedEvent, ttl: Duration, now: Instant) {
+    fn put(&self, key: Key, mut event: CachedEvent, ttl: Duration, now: Instant) -> u64 {
         let ttl = if ttl.is_zero() {
             FOREVER
         } else {
@@ -140,11 +144,13 @@ impl Memory {
         let bytes = ENTRY_BYTES + key.1.len() + event.event.len() + event.data_json.len();
         let mut part = self.part(self.home(&key));
         self.bytes.fetch_sub(part.remove(&key), Ordering::Relaxed);
+        event.sequence = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
+        let sequence = event.sequence;
         if bytes > self.bytes_max {
             evicted(&key.0);
-            return;
+            return sequence;
         }
-        let expiry = (now + ttl, self.serial.fetch_add(1, Ordering::Relaxed));
+        let expiry = (now + ttl, sequence);
         part.by_expiry.insert(expiry, key.clone());
         let entry = Entry {
             event: Arc::new(event),
@@ -155,6 +161,7 @@ impl Memory {
         part.entries.insert(key, entry);
         drop(part);
         self.evict();
+        sequence
     }
 
     /// Lets go of what expires soonest until the bound holds.
@@ -221,6 +228,7 @@ mod tests {
 
     fn event(data_json: &str) -> CachedEvent {
         CachedEvent {
+            sequence: 0,
             event: "e".into(),
             data_json: data_json.into(),
         }
@@ -240,6 +248,7 @@ mod tests {
         cache.put(&one, &channel, "second", r#""x""#);
         let found = cache.get(&one, &channel).map(|e| (*e).clone());
         let wanted = CachedEvent {
+            sequence: 0,
             event: "second".into(),
             data_json: r#""x""#.into(),
         };

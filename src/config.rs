@@ -7,6 +7,28 @@ use ipnet::IpNet;
 
 use crate::app::App;
 
+mod apps;
+mod check;
+mod dotenv;
+mod draft;
+mod environment;
+mod file;
+mod hooks;
+mod kind;
+mod load;
+mod nearest;
+mod problem;
+mod reference;
+mod setting;
+mod table;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use load::{Effective, Flags, Loaded, Reload, Reloader, Sources};
+pub use problem::{ConfigErrors, Problem, Source};
+pub use reference::{example_toml, markdown};
+
 /// The whole configuration. One section per module that reads it.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -176,6 +198,10 @@ pub struct Connection {
 
 /// Sign-in and client-event policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own, not a state"
+)]
 pub struct Protocol {
     /// Time for sign-in or the first authorised channel (`USER_AUTHENTICATION_TIMEOUT`, 30 s).
     pub signin_timeout: Duration,
