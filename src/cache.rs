@@ -47,8 +47,7 @@ impl Cache {
     }
 
     /// Makes this the channel's event for the app's `cache_ttl` (zero: for ever). The bound in bytes is kept by letting
-    /// events go that would expire soonest.
-    /// Says the event's number.
+    /// events go that would expire soonest. Returns the event's sequence.
     pub fn put(&self, app: &App, channel: &Arc<str>, event: &str, data_json: &str) -> u64 {
         let Self::Memory(memory) = self;
         let key = Key(app.id.clone(), Arc::clone(channel));
@@ -244,13 +243,14 @@ mod tests {
         let (one, two) = (App::new("1", "k1", "s"), App::new("2", "k2", "s"));
         let channel: Arc<str> = "cache-a".into();
         assert_eq!(cache.get(&one, &channel), None);
-        cache.put(&one, &channel, "first", "1");
-        cache.put(&one, &channel, "second", r#""x""#);
+        let first = cache.put(&one, &channel, "first", "1");
+        let sequence = cache.put(&one, &channel, "second", r#""x""#);
+        assert!(sequence > first);
         let found = cache.get(&one, &channel).map(|e| (*e).clone());
         let wanted = CachedEvent {
-            sequence: 0,
             event: "second".into(),
             data_json: r#""x""#.into(),
+            sequence,
         };
         assert_eq!(found, Some(wanted));
         assert_eq!(cache.get(&two, &channel), None);

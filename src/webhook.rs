@@ -1,8 +1,9 @@
 //! Tells an app's own server what happened in its channels: filters, batches, signs, posts, tries again.
 //! Must not know: sockets, who counts subscribers. spec: scaling-webhooks-metrics, "Webhooks".
 //!
-//! An event goes [`Webhooks::enqueue`] → inbox → (courier's task) grace → batch of its hook → queue → attempt. Everything behind the
-//! inbox belongs to the courier alone, so nothing else is locked; every step has its bound, and what a bound costs is counted.
+//! An event goes [`Webhooks::enqueue`] → inbox → (courier's task) grace → batch of its hook → queue → attempt. All that is
+//! behind the inbox belongs to the courier alone, so nothing else is locked; each step has its bound, and what a bound costs
+//! is counted.
 
 mod batch;
 mod client;
@@ -73,6 +74,9 @@ struct Bounds {
     queue: Load,
     /// Requests in flight, of all hooks.
     in_flight: usize,
+    /// For the first attempt of an earlier request about the same channel: so events arrive in order while the target
+    /// answers, and one that hangs holds up the others for no longer.
+    order_wait: Duration,
     /// One attempt, from the look-up of the name to the status.
     timeout: Duration,
     /// Before the second attempt; doubles with each one.
@@ -99,6 +103,7 @@ impl Default for Bounds {
                 bytes: 64 << 20,
             },
             in_flight: 1024,
+            order_wait: Duration::from_millis(250),
             timeout: Duration::from_secs(5),
             pause: Duration::from_secs(1),
             pause_max: Duration::from_secs(60),
@@ -167,14 +172,12 @@ impl Webhooks {
         let deadline = Instant::now() + within;
         let flush = async {
             if self.flushes.send(Flush { deadline, done }).await.is_err() {
-                return 0;
+                return None;
             }
-            left.await.unwrap_or(0)
+            left.await.ok()
         };
-        match tokio::time::timeout(within + FLUSH_SLACK, flush).await {
-            Ok(left) => left,
-            Err(_) => self.queue_length(),
-        }
+        let left = tokio::time::timeout(within + FLUSH_SLACK, flush).await;
+        left.ok().flatten().unwrap_or_else(|| self.queue_length())
     }
 }
 

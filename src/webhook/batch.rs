@@ -22,6 +22,8 @@ pub(super) struct Batch {
     pub(super) app: Arc<App>,
     /// Index into the app's webhooks.
     pub(super) hook: usize,
+    /// What it is about; `None` if there may be several.
+    pub(super) channel: Option<Arc<str>>,
     body: Vec<u8>,
     events: usize,
     event_bytes: usize,
@@ -34,6 +36,7 @@ impl Batch {
         Self {
             app: Arc::clone(&first.app),
             hook,
+            channel: None,
             body: format!(r#"{{"time_ms":{time_ms},"events":["#).into_bytes(),
             events: 0,
             event_bytes: 0,
@@ -101,6 +104,7 @@ impl Batches {
         batch.push(json);
         self.next += 1;
         if self.wait.is_zero() {
+            batch.channel = Some(Arc::clone(occurrence.event.channel()));
             self.closed.push(batch);
             return;
         }

@@ -69,14 +69,14 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    pub(super) fn failed(reason: impl ToString) -> Self {
+    pub(super) fn failed(reason: &(impl ToString + ?Sized)) -> Self {
         Self::Failed {
             reason: reason.to_string(),
             retry_after: None,
         }
     }
 
-    fn refused(reason: impl ToString) -> Self {
+    fn refused(reason: &(impl ToString + ?Sized)) -> Self {
         Self::Refused {
             reason: reason.to_string(),
         }
@@ -94,11 +94,15 @@ pub(super) struct Client {
 impl Client {
     /// `timeout` bounds an attempt from the look-up of the name to the status.
     pub(super) fn new(block_private: bool, timeout: Duration) -> Self {
+        Self::with_tls(tls_config(), block_private, timeout)
+    }
+
+    fn with_tls(tls: ClientConfig, block_private: bool, timeout: Duration) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver { block_private });
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls_config())
+            .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
@@ -122,10 +126,10 @@ impl Client {
             Err(reason) => return Outcome::refused(reason),
         };
         if self.block_private && guard::is_private_literal(request.uri()) {
-            return Outcome::refused(Blocked);
+            return Outcome::refused(&Blocked);
         }
         match timeout(self.timeout, self.http.request(request)).await {
-            Err(_) => Outcome::failed(format!("no answer within {:?}", self.timeout)),
+            Err(_) => Outcome::failed(&format!("no answer within {:?}", self.timeout)),
             Ok(Err(error)) => failure(&error),
             Ok(Ok(response)) => {
                 let (head, body) = response.into_parts();
@@ -242,7 +246,7 @@ fn judge(status: StatusCode, headers: &HeaderMap) -> Outcome {
     if status.is_success() {
         Outcome::Delivered
     } else if status == StatusCode::GONE {
-        Outcome::refused(reason())
+        Outcome::refused(&reason())
     } else {
         let seconds = headers.get(header::RETRY_AFTER).and_then(|value| {
             let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
@@ -261,7 +265,7 @@ fn failure(error: &(dyn Error + 'static)) -> Outcome {
     while let Some(inner) = cause.source() {
         cause = inner;
         if cause.is::<Blocked>() {
-            return Outcome::refused(Blocked);
+            return Outcome::refused(&Blocked);
         }
     }
     Outcome::failed(cause)
@@ -273,122 +277,4 @@ async fn drain(body: Incoming) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::app::{App, Hook};
-
-    fn parcel(url: &str, headers: &[(&str, &str)]) -> Parcel {
-        let mut app = App::new("app-id", "app-key", "app-secret");
-        app.webhooks.push(Hook {
-            url: url.into(),
-            event_types: Vec::new(),
-            channel_name_starts_with: None,
-            channel_name_ends_with: None,
-            headers: headers
-                .iter()
-                .map(|(n, v)| ((*n).into(), (*v).into()))
-                .collect(),
-        });
-        let body =
-            r#"{"time_ms":1795224962056,"events":[{"name":"channel_occupied","channel":"news"}]}"#;
-        Parcel {
-            id: "id-1".into(),
-            app: Arc::new(app),
-            hook: 0,
-            body: Bytes::from_static(body.as_bytes()),
-        }
-    }
-
-    #[test]
-    fn signature_is_the_one_the_reference_server_made() {
-        let golden = "00df52d19c47e811885213a3a5986a05dcbde12d674570e8e4c72c160f55981f";
-        assert_eq!(signature(&parcel("http://a/", &[])), golden);
-    }
-
-    #[test]
-    fn own_headers_replace_all_but_what_proves_the_sender_and_frames_the_request() {
-        let own = [
-            ("User-Agent", "mine/1"),
-            ("X-Custom", "yes"),
-            ("X-Pusher-Key", "forged"),
-            ("x-pusher-signature", "forged"),
-            ("X-Bowline-Webhook-Id", "forged"),
-            ("Content-Length", "1"),
-            ("content-type", "text/plain"),
-        ];
-        let request = request(&parcel("http://a/", &own)).unwrap();
-        let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
-        let wanted = [
-            ("user-agent", Some("mine/1")),
-            ("x-custom", Some("yes")),
-            ("x-pusher-key", Some("app-key")),
-            ("x-bowline-webhook-id", Some("id-1")),
-            ("content-length", None),
-            ("content-type", Some("text/plain")),
-            ("accept", Some("application/json")),
-        ];
-        for (name, value) in wanted {
-            assert_eq!(header(name), value, "{name}");
-        }
-        assert_eq!(header("x-pusher-signature").map(str::len), Some(64));
-    }
-
-    #[test]
-    fn user_and_password_of_the_url_become_credentials() {
-        let cases = [
-            ("http://a/", None),
-            (
-                "http://Aladdin:open%20sesame@a/",
-                Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
-            ),
-            ("https://u@a:1/", Some("Basic dTo=")),
-        ];
-        for (url, wanted) in cases {
-            let credentials = basic_credentials(&url.parse().unwrap());
-            assert_eq!(credentials.as_deref(), wanted, "{url}");
-        }
-    }
-
-    #[test]
-    fn base64_agrees_with_the_vectors_of_rfc_4648() {
-        let cases = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-        ];
-        for (plain, wanted) in cases {
-            assert_eq!(base64(plain.as_bytes()), wanted);
-        }
-    }
-
-    #[test]
-    fn targets_that_no_attempt_can_reach_are_refused() {
-        for url in ["", "nonsense", "ftp://a/", "/path", "http://"] {
-            assert!(request(&parcel(url, &[])).is_err(), "{url}");
-        }
-        assert!(request(&parcel("http://a/", &[("a b", "c")])).is_err());
-        assert!(request(&parcel("http://a/", &[("a", "b\nc")])).is_err());
-    }
-
-    #[test]
-    fn status_decides_and_retry_after_is_read() {
-        let mut headers = HeaderMap::new();
-        for (status, delivered) in [(200, true), (204, true), (302, false), (500, false)] {
-            let outcome = judge(StatusCode::from_u16(status).unwrap(), &headers);
-            assert_eq!(outcome == Outcome::Delivered, delivered, "{status}");
-            assert!(!matches!(outcome, Outcome::Refused { .. }));
-        }
-        assert!(matches!(
-            judge(StatusCode::GONE, &headers),
-            Outcome::Refused { .. }
-        ));
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("7"));
-        let wanted = Outcome::Failed {
-            reason: "status 503".into(),
-            retry_after: Some(Duration::from_secs(7)),
-        };
-        assert_eq!(judge(StatusCode::SERVICE_UNAVAILABLE, &headers), wanted);
-    }
-}
+mod tests;

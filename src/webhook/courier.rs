@@ -70,7 +70,7 @@ impl Courier {
             block_private: config.block_private_targets,
             grace: Grace::new(config.grace, bounds.held),
             batches: Batches::new(config.batching),
-            queue: Queue::memory(bounds.queue),
+            queue: Queue::memory(bounds.queue, bounds.order_wait),
             client: None,
             attempts: JoinSet::new(),
             in_flight: HashMap::new(),
@@ -164,6 +164,7 @@ impl Courier {
                 id: format!("{:016x}-{}", self.id, self.parcels),
                 app: Arc::clone(&batch.app),
                 hook: batch.hook,
+                channel: batch.channel.clone(),
                 body: batch.seal().into(),
             });
             for parcel in dropped {
@@ -184,7 +185,7 @@ impl Courier {
 
     async fn start_attempts(&mut self, now: Instant) {
         while self.attempts.len() < self.bounds.in_flight {
-            let Some(mut delivery) = self.queue.take() else {
+            let Some(mut delivery) = self.queue.take(now) else {
                 return;
             };
             if delivery.attempts > 0 {
@@ -235,7 +236,7 @@ impl Courier {
         let pause = if self.flush.is_some() {
             FLUSH_PAUSE
         } else {
-            self.pause(&delivery, after)
+            pause(&self.bounds, delivery.attempts, after)
         };
         if now + pause > since + self.bounds.give_up_after && self.flush.is_none() {
             return self.give_up(&delivery, reason, now);
@@ -253,15 +254,6 @@ impl Courier {
                 "webhook fails, will be tried again"
             );
         }
-    }
-
-    /// Doubles with each attempt, give or take a quarter; longer if the target asked for it.
-    fn pause(&self, delivery: &Delivery, asked: Option<Duration>) -> Duration {
-        let doublings = delivery.attempts.saturating_sub(1).min(16);
-        let pause = (self.bounds.pause * (1 << doublings)).min(self.bounds.pause_max);
-        let percent = 75 + getrandom::u32().unwrap_or_default() % 51;
-        let jittered = pause * percent / 100;
-        jittered.max(asked.unwrap_or_default().min(self.bounds.pause_max))
     }
 
     fn give_up(&mut self, delivery: &Delivery, reason: &str, now: Instant) {
@@ -302,10 +294,14 @@ impl Courier {
         };
         let mut events: Vec<_> = self.inbox.close().into();
         events.extend(self.grace.end());
-        events.iter().for_each(|o| drop_one(&o.app.id));
+        for event in &events {
+            drop_one(&event.app.id);
+        }
         self.batches.end();
         let batches = self.batches.take_closed(Instant::now());
-        batches.iter().for_each(|b| drop_one(&b.app.id));
+        for batch in &batches {
+            drop_one(&batch.app.id);
+        }
         let in_flight = self.in_flight.into_values().map(|d| d.parcel);
         for parcel in in_flight.chain(self.queue.drain()) {
             drop_one(&parcel.app.id);
@@ -333,6 +329,15 @@ impl Courier {
         ];
         dues.into_iter().flatten().min()
     }
+}
+
+/// Doubles with each attempt, give or take a quarter; longer if the target asked for it.
+fn pause(bounds: &Bounds, attempts: u32, asked: Option<Duration>) -> Duration {
+    let doublings = attempts.saturating_sub(1).min(16);
+    let pause = (bounds.pause * (1 << doublings)).min(bounds.pause_max);
+    let percent = 75 + getrandom::u32().unwrap_or_default() % 51;
+    let jittered = pause * percent / 100;
+    jittered.max(asked.unwrap_or_default().min(bounds.pause_max))
 }
 
 /// App and host for a log line; the rest of a URL may be a secret.
@@ -364,3 +369,6 @@ impl Quiet {
         Some(std::mem::take(&mut self.unsaid))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,10 +119,6 @@ impl Grace {
             .map(|(_, occurrence)| occurrence)
             .collect()
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.by_due.len()
-    }
 }
 
 #[cfg(test)]
@@ -182,7 +178,7 @@ mod tests {
             assert_eq!(admit(&mut grace, back, now + WAIT / 2), None);
         }
         assert!(grace.pop_due(now + WAIT).is_none());
-        assert_eq!((grace.len(), grace.load), (0, Load::default()));
+        assert_eq!((grace.by_due.len(), grace.load), (0, Load::default()));
     }
 
     #[test]
@@ -213,7 +209,7 @@ mod tests {
             assert_eq!(admit(&mut grace, event.clone(), now), Some(event));
         }
         assert!(grace.admit(of("2", occupied("presence-a")), now).is_some());
-        assert_eq!(grace.len(), 2);
+        assert_eq!(grace.by_due.len(), 2);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -26,6 +26,8 @@ pub(super) struct Parcel {
     pub(super) app: Arc<App>,
     /// Index into the app's webhooks.
     pub(super) hook: usize,
+    /// What it is about; `None` if that is several channels.
+    pub(super) channel: Option<Arc<str>>,
     pub(super) body: Bytes,
 }
 
@@ -50,6 +52,18 @@ pub(super) struct Delivery {
     serial: u64,
     lane: usize,
     due: Option<Instant>,
+    order: Order,
+}
+
+/// Whether a delivery waits for its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// It does, while another holds the channel.
+    Waits,
+    /// Others wait for its first attempt.
+    Holds,
+    /// It has waited, or has been attempted.
+    Free,
 }
 
 /// Where deliveries wait.
@@ -60,8 +74,9 @@ pub(super) enum Queue {
 }
 
 impl Queue {
-    pub(super) fn memory(max: Load) -> Self {
-        Self::Memory(Memory::new(max))
+    /// `order_wait` is how long a delivery waits for the first attempt of an earlier one about the same channel.
+    pub(super) fn memory(max: Load, order_wait: Duration) -> Self {
+        Self::Memory(Memory::new(max, order_wait))
     }
 
     /// Takes a parcel in; returns those that had to go for it, the oldest of the URL with the most bytes waiting.
@@ -71,9 +86,9 @@ impl Queue {
     }
 
     /// The next delivery to attempt. It counts as in flight until `retry` or `done`.
-    pub(super) fn take(&mut self) -> Option<Delivery> {
+    pub(super) fn take(&mut self, now: Instant) -> Option<Delivery> {
         let Self::Memory(memory) = self;
-        memory.take()
+        memory.take(now)
     }
 
     /// Puts it back until `due`. Whether it is the first failure of its URL since the last success.
@@ -91,13 +106,13 @@ impl Queue {
     /// Makes those ready that are due.
     pub(super) fn wake_due(&mut self, now: Instant) {
         let Self::Memory(memory) = self;
-        memory.wake(Some(now));
+        memory.wake_due(now);
     }
 
-    /// Makes all ready.
+    /// Makes those ready that wait for another attempt.
     pub(super) fn wake_all(&mut self) {
         let Self::Memory(memory) = self;
-        memory.wake(None);
+        memory.wake_all();
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
@@ -125,6 +140,7 @@ impl Queue {
 #[derive(Debug)]
 pub(super) struct Memory {
     max: Load,
+    order_wait: Duration,
     load: Load,
     lanes: Slab<Lane>,
     by_target: HashMap<(AppId, Box<str>), usize>,
@@ -140,6 +156,8 @@ struct Lane {
     queued: BTreeMap<u64, Delivery>,
     /// Those of `queued` that may go now.
     ready: BTreeSet<u64>,
+    /// Channels held by a first attempt, and who waits for it.
+    held: HashMap<Option<Arc<str>>, VecDeque<u64>>,
     bytes: usize,
     in_flight: usize,
     failing: bool,
@@ -147,9 +165,10 @@ struct Lane {
 }
 
 impl Memory {
-    fn new(max: Load) -> Self {
+    fn new(max: Load, order_wait: Duration) -> Self {
         Self {
             max,
+            order_wait,
             load: Load::default(),
             lanes: Slab::new(),
             by_target: HashMap::new(),
@@ -183,6 +202,7 @@ impl Memory {
             serial,
             lane,
             due: None,
+            order: Order::Waits,
         };
         self.enqueue(delivery);
         dropped
@@ -222,7 +242,7 @@ impl Memory {
         }
     }
 
-    fn take(&mut self) -> Option<Delivery> {
+    fn take(&mut self, now: Instant) -> Option<Delivery> {
         while let Some(index) = self.turns.pop_front() {
             let Some(lane) = self.lanes.get_mut(index) else {
                 continue;
@@ -231,22 +251,22 @@ impl Memory {
             if lane.in_flight >= LANE_IN_FLIGHT_MAX {
                 continue;
             }
-            let serial = lane.ready.pop_first();
-            let Some(delivery) = serial.and_then(|s| lane.queued.remove(&s)) else {
-                continue;
-            };
-            lane.bytes -= delivery.parcel.bytes();
-            lane.in_flight += 1;
+            let taken = lane.take(now + self.order_wait, |due, serial| {
+                self.timers.insert((due, serial), index);
+            });
             self.give_turn(index);
-            return Some(delivery);
+            if taken.is_some() {
+                return taken;
+            }
         }
         None
     }
 
     fn retry(&mut self, mut delivery: Delivery, due: Instant) -> bool {
-        let index = delivery.lane;
+        self.release_channel(&delivery);
+        delivery.order = Order::Free;
         delivery.due = Some(due);
-        let lane = &mut self.lanes[index];
+        let lane = &mut self.lanes[delivery.lane];
         lane.in_flight -= 1;
         let first = !std::mem::replace(&mut lane.failing, true);
         self.enqueue(delivery);
@@ -254,6 +274,7 @@ impl Memory {
     }
 
     fn done(&mut self, delivery: &Delivery, delivered: bool) {
+        self.release_channel(delivery);
         self.load.remove(delivery.parcel.bytes());
         let lane = &mut self.lanes[delivery.lane];
         lane.in_flight -= 1;
@@ -265,25 +286,62 @@ impl Memory {
         }
     }
 
+    /// The next that waits for the channel becomes the one that holds it.
+    fn release_channel(&mut self, holder: &Delivery) {
+        if holder.order != Order::Holds {
+            return;
+        }
+        let lane = &mut self.lanes[holder.lane];
+        let Some(waiting) = lane.held.get_mut(&holder.parcel.channel) else {
+            return;
+        };
+        while let Some(serial) = waiting.pop_front() {
+            if let Some(next) = lane.queued.get_mut(&serial)
+                && next.order == Order::Waits
+                && let Some(due) = next.due.take()
+            {
+                next.order = Order::Holds;
+                lane.ready.insert(serial);
+                self.timers.remove(&(due, serial));
+                return;
+            }
+        }
+        lane.held.remove(&holder.parcel.channel);
+    }
+
     fn remove_lane(&mut self, index: usize, parcel: &Parcel) {
         self.lanes.remove(index);
         let key = (parcel.app.id.clone(), parcel.target().url.as_str().into());
         self.by_target.remove(&key);
     }
 
-    fn wake(&mut self, until: Option<Instant>) {
-        while let Some((&(due, serial), &index)) = self.timers.first_key_value() {
-            if until.is_some_and(|until| due > until) {
+    fn wake_due(&mut self, now: Instant) {
+        while let Some((&key, &index)) = self.timers.first_key_value() {
+            if key.0 > now {
                 return;
             }
-            self.timers.pop_first();
-            let lane = &mut self.lanes[index];
-            if let Some(delivery) = lane.queued.get_mut(&serial) {
-                delivery.due = None;
-            }
-            lane.ready.insert(serial);
-            self.give_turn(index);
+            self.wake(key, index);
         }
+    }
+
+    fn wake_all(&mut self) {
+        let timers = self.timers.clone();
+        for ((due, serial), index) in timers {
+            if self.lanes[index].queued[&serial].order == Order::Free {
+                self.wake((due, serial), index);
+            }
+        }
+    }
+
+    fn wake(&mut self, (due, serial): (Instant, u64), index: usize) {
+        self.timers.remove(&(due, serial));
+        let lane = &mut self.lanes[index];
+        if let Some(delivery) = lane.queued.get_mut(&serial) {
+            delivery.due = None;
+            delivery.order = Order::Free;
+            lane.ready.insert(serial);
+        }
+        self.give_turn(index);
     }
 
     /// From the lane with the most bytes waiting, so that one dead URL costs no other its deliveries.
@@ -297,154 +355,42 @@ impl Memory {
             self.timers.remove(&(due, serial));
         }
         self.load.remove(oldest.parcel.bytes());
+        self.release_channel(&oldest);
         if is_empty {
             self.remove_lane(index, &oldest.parcel);
+        } else {
+            self.give_turn(index);
         }
         Some(oldest.parcel)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    const ROOM: Load = Load {
-        count: 100,
-        bytes: 1 << 20,
-    };
-
-    fn app(id: &str, urls: &[&str]) -> Arc<App> {
-        let mut app = App::new(id, id, "s");
-        app.webhooks = urls
-            .iter()
-            .map(|url| Hook {
-                url: (*url).into(),
-                event_types: Vec::new(),
-                channel_name_starts_with: None,
-                channel_name_ends_with: None,
-                headers: Vec::new(),
-            })
-            .collect();
-        Arc::new(app)
-    }
-
-    fn parcel(app: &Arc<App>, hook: usize, id: &str) -> Parcel {
-        Parcel {
-            id: id.into(),
-            app: Arc::clone(app),
-            hook,
-            body: Bytes::from_static(b"body"),
+impl Lane {
+    /// The oldest that is ready and need not wait for its channel; those that must are due at `due`, and `defer` is told.
+    fn take(&mut self, due: Instant, mut defer: impl FnMut(Instant, u64)) -> Option<Delivery> {
+        while let Some(serial) = self.ready.pop_first() {
+            let Some(delivery) = self.queued.get_mut(&serial) else {
+                continue;
+            };
+            if delivery.order == Order::Waits {
+                if let Some(waiting) = self.held.get_mut(&delivery.parcel.channel) {
+                    waiting.push_back(serial);
+                    delivery.due = Some(due);
+                    defer(due, serial);
+                    continue;
+                }
+                self.held
+                    .insert(delivery.parcel.channel.clone(), VecDeque::new());
+                delivery.order = Order::Holds;
+            }
+            let delivery = self.queued.remove(&serial)?;
+            self.bytes -= delivery.parcel.bytes();
+            self.in_flight += 1;
+            return Some(delivery);
         }
-    }
-
-    fn ids(parcels: &[Arc<Parcel>]) -> Vec<&str> {
-        parcels.iter().map(|p| p.id.as_str()).collect()
-    }
-
-    fn take_id(queue: &mut Queue) -> Option<String> {
-        queue.take().map(|d| d.parcel.id.clone())
-    }
-
-    #[test]
-    fn lanes_take_turns_and_each_keeps_its_order() {
-        let app = app("1", &["http://a/", "http://b/"]);
-        let mut queue = Queue::memory(ROOM);
-        for (hook, id) in [(0, "a1"), (0, "a2"), (1, "b1"), (0, "a3")] {
-            assert!(queue.push(parcel(&app, hook, id)).is_empty());
-        }
-        let taken: Vec<_> = std::iter::from_fn(|| take_id(&mut queue)).collect();
-        assert_eq!(taken, ["a1", "b1", "a2", "a3"]);
-    }
-
-    #[test]
-    fn what_is_in_flight_for_one_url_is_bounded_and_hinders_no_other() {
-        let app = app("1", &["http://a/", "http://b/"]);
-        let mut queue = Queue::memory(ROOM);
-        for n in 0..LANE_IN_FLIGHT_MAX + 2 {
-            queue.push(parcel(&app, 0, &n.to_string()));
-        }
-        let taken: Vec<_> = std::iter::from_fn(|| queue.take()).collect();
-        assert_eq!(taken.len(), LANE_IN_FLIGHT_MAX);
-        queue.push(parcel(&app, 1, "other"));
-        assert_eq!(take_id(&mut queue).as_deref(), Some("other"));
-        queue.done(&taken[0], true);
-        assert!(queue.take().is_some());
-        assert!(queue.take().is_none());
-    }
-
-    #[test]
-    fn retry_waits_for_its_time_and_holds_up_nobody() {
-        let app = app("1", &["http://a/"]);
-        let (mut queue, now) = (Queue::memory(ROOM), Instant::now());
-        let due = now + Duration::from_secs(1);
-        queue.push(parcel(&app, 0, "first"));
-        let first = queue.take().unwrap();
-        assert!(queue.retry(first, due));
-        assert_eq!(queue.next_due(), Some(due));
-        queue.push(parcel(&app, 0, "second"));
-        let second = queue.take().unwrap();
-        assert_eq!(second.parcel.id, "second");
-        assert!(!queue.retry(second, due), "the URL is known to fail");
-        queue.wake_due(now);
-        assert!(queue.take().is_none());
-        queue.wake_due(due);
-        let first = queue.take().unwrap();
-        assert_eq!(first.parcel.id, "first");
-        queue.done(&first, true);
-        let second = queue.take().unwrap();
-        assert!(queue.retry(second, due), "a success made it well");
-        queue.wake_all();
-        let last = queue.take().unwrap();
-        queue.done(&last, false);
-        assert_eq!(queue.len(), 0);
-        let Queue::Memory(memory) = &queue;
-        assert!(memory.lanes.is_empty() && memory.by_target.is_empty());
-        assert_eq!(memory.load, Load::default());
-    }
-
-    #[test]
-    fn over_its_bound_it_drops_the_oldest_of_the_longest_lane() {
-        let app = app("1", &["http://dead/", "http://well/"]);
-        let mut queue = Queue::memory(Load { count: 4, ..ROOM });
-        queue.push(parcel(&app, 1, "well1"));
-        for id in ["dead1", "dead2", "dead3"] {
-            queue.push(parcel(&app, 0, id));
-        }
-        let later = Instant::now() + Duration::from_secs(9);
-        while let Some(delivery) = queue.take() {
-            queue.retry(delivery, later);
-        }
-        assert_eq!(ids(&queue.push(parcel(&app, 1, "well2"))), ["dead1"]);
-        assert_eq!(ids(&queue.push(parcel(&app, 1, "well3"))), ["dead2"]);
-        let Queue::Memory(memory) = &queue;
-        assert_eq!(memory.timers.len(), 2, "no timer outlives its delivery");
-        assert_eq!(queue.len(), 4);
-    }
-
-    #[test]
-    fn it_is_bounded_in_bytes_and_what_cannot_fit_is_dropped_itself() {
-        let app = app("1", &["http://a/"]);
-        let bytes = 2 * (DELIVERY_BYTES + 4);
-        let mut queue = Queue::memory(Load { bytes, ..ROOM });
-        queue.push(parcel(&app, 0, "1"));
-        queue.push(parcel(&app, 0, "2"));
-        assert_eq!(ids(&queue.push(parcel(&app, 0, "3"))), ["1"]);
-        let mut large = parcel(&app, 0, "large");
-        large.body = vec![0; bytes].into();
-        assert_eq!(ids(&queue.push(large)), ["large"]);
-        assert_eq!(queue.len(), 2);
-    }
-
-    #[test]
-    fn what_is_in_flight_is_never_dropped() {
-        let app = app("1", &["http://a/"]);
-        let mut queue = Queue::memory(Load { count: 1, ..ROOM });
-        queue.push(parcel(&app, 0, "flying"));
-        let flying = queue.take().unwrap();
-        assert_eq!(ids(&queue.push(parcel(&app, 0, "late"))), ["late"]);
-        queue.done(&flying, true);
-        assert!(queue.push(parcel(&app, 0, "next")).is_empty());
+        None
     }
 }
+
+#[cfg(test)]
+mod tests;

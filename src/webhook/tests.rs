@@ -1,130 +1,17 @@
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+mod flush;
+mod receiver;
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::State,
-    http::{HeaderMap, StatusCode, Uri},
-    response::{IntoResponse, Response},
-};
+use std::time::{Duration, Instant};
+
 use hmac::{Hmac, KeyInit, Mac};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sha2::Sha256;
-use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio::{net::TcpListener, time::timeout};
 
+use self::receiver::{Receiver, Reply, status};
 use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Long enough for what must not come to have come.
-const SILENCE: Duration = Duration::from_millis(300);
-
-/// What a receiver does with its nth request (from 1).
-type Answer = Arc<dyn Fn(usize) -> Reply + Send + Sync>;
-
-#[derive(Clone)]
-enum Reply {
-    Status(u16, Vec<(&'static str, &'static str)>),
-    Never,
-}
-
-struct Received {
-    at: Instant,
-    path: String,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Received {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
-    }
-
-    /// The body without its time.
-    fn events(&self) -> &str {
-        self.body.split_once(r#","events":"#).unwrap().1
-    }
-}
-
-/// An HTTP server on loopback that shows what it was sent.
-struct Receiver {
-    address: SocketAddr,
-    requests: mpsc::Receiver<Received>,
-}
-
-#[derive(Clone)]
-struct Seen {
-    count: Arc<Mutex<usize>>,
-    answer: Answer,
-    requests: mpsc::Sender<Received>,
-}
-
-impl Receiver {
-    async fn start(answer: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (sender, requests) = mpsc::channel(1000);
-        let seen = Seen {
-            count: Arc::default(),
-            answer: Arc::new(answer),
-            requests: sender,
-        };
-        let router = Router::new().fallback(receive).with_state(seen);
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, requests }
-    }
-
-    async fn well() -> Self {
-        Self::start(|_| status(200)).await
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    async fn next(&mut self) -> Received {
-        let next = timeout(DEADLINE, self.requests.recv()).await;
-        next.expect("a request in time").unwrap()
-    }
-
-    async fn silence(&mut self) {
-        let next = timeout(SILENCE, self.requests.recv()).await;
-        assert!(next.is_err(), "a request that should not be");
-    }
-}
-
-fn status(code: u16) -> Reply {
-    Reply::Status(code, Vec::new())
-}
-
-async fn receive(State(seen): State<Seen>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let number = {
-        let mut count = seen.count.lock().unwrap();
-        *count += 1;
-        *count
-    };
-    let received = Received {
-        at: Instant::now(),
-        path: uri.path().into(),
-        headers,
-        body: String::from_utf8(body.to_vec()).unwrap(),
-    };
-    seen.requests.send(received).await.unwrap();
-    match (seen.answer)(number) {
-        Reply::Status(code, headers) => {
-            let mut response = StatusCode::from_u16(code).unwrap().into_response();
-            for (name, value) in headers {
-                response.headers_mut().insert(name, value.parse().unwrap());
-            }
-            response
-        }
-        Reply::Never => std::future::pending().await,
-    }
-}
-
 fn hook(url: &str, kinds: &[HookEvent]) -> Hook {
     Hook {
         url: url.into(),
@@ -453,66 +340,6 @@ async fn full_inbox_drops_its_oldest_and_counts_it() {
 }
 
 #[tokio::test]
-async fn flush_sends_what_is_held_batched_and_waiting() {
-    let mut receiver = Receiver::start(|n| status(if n < 3 { 500 } else { 200 })).await;
-    let config = config::Webhooks {
-        batching: Some(DEADLINE * 2),
-        grace: DEADLINE * 2,
-        ..at_once()
-    };
-    let bounds = Bounds {
-        pause: DEADLINE * 2,
-        pause_max: DEADLINE * 2,
-        ..quick()
-    };
-    let batching = Webhooks::start_within(&config, bounds, &Handle::current());
-    let app = app(vec![hook(&receiver.url("/"), &HookEvent::ALL)]);
-    batching.enqueue(&app, vacated("held"));
-    batching.enqueue(&app, occupied("batched"));
-    let plain = Webhooks::start_within(&at_once(), bounds, &Handle::current());
-    plain.enqueue(&app, occupied("waiting"));
-    assert!(receiver.next().await.events().contains("waiting"));
-    assert_eq!(batching.flush(DEADLINE).await, 0);
-    let wanted = r#"[{"name":"channel_occupied","channel":"batched"},{"name":"channel_vacated","channel":"held"}]}"#;
-    assert_eq!(receiver.next().await.events(), wanted, "fails");
-    assert_eq!(
-        receiver.next().await.events(),
-        wanted,
-        "tried again at once"
-    );
-    assert_eq!(plain.flush(DEADLINE).await, 0);
-    assert!(receiver.next().await.events().contains("waiting"));
-    receiver.silence().await;
-}
-
-#[tokio::test]
-async fn flush_ends_at_its_deadline_and_counts_what_is_left() {
-    let (_guard, counters) = counters();
-    let mut receiver = Receiver::start(|n| if n == 1 { Reply::Never } else { status(500) }).await;
-    let bounds = Bounds {
-        timeout: DEADLINE * 2,
-        ..quick()
-    };
-    let webhooks = Webhooks::start_within(&at_once(), bounds, &Handle::current());
-    let app = app(vec![hook(&receiver.url("/"), &HookEvent::ALL)]);
-    webhooks.enqueue(&app, occupied("hangs"));
-    receiver.next().await;
-    webhooks.enqueue(&app, occupied("fails"));
-    let began = Instant::now();
-    assert_eq!(webhooks.flush(Duration::from_millis(500)).await, 2);
-    assert!(began.elapsed() < Duration::from_secs(5));
-    expect_metric(&counters, r#"webhooks_dropped_total{app_id="app-id"} 2"#).await;
-    webhooks.enqueue(&app, occupied("late"));
-    expect_metric(&counters, r#"webhooks_dropped_total{app_id="app-id"} 3"#).await;
-    assert_eq!(webhooks.queue_length(), 0);
-    assert_eq!(
-        webhooks.flush(DEADLINE).await,
-        0,
-        "a second flush finds nothing"
-    );
-}
-
-#[tokio::test]
 async fn many_events_arrive_once_each() {
     let mut receiver = Receiver::well().await;
     let webhooks = Webhooks::start(&at_once(), &Handle::current());
@@ -528,4 +355,29 @@ async fn many_events_arrive_once_each() {
     bodies.dedup();
     assert_eq!(bodies.len(), 600);
     receiver.silence().await;
+}
+
+#[tokio::test]
+async fn events_of_one_channel_arrive_in_order_without_batching() {
+    let mut receiver = Receiver::well().await;
+    let bounds = Bounds {
+        order_wait: DEADLINE * 2,
+        ..quick()
+    };
+    let webhooks = Webhooks::start_within(&at_once(), bounds, &Handle::current());
+    let app = app(vec![hook(&receiver.url("/"), &HookEvent::ALL)]);
+    for n in 0..100 {
+        webhooks.enqueue(
+            &app,
+            if n % 2 == 0 {
+                occupied("a")
+            } else {
+                vacated("a")
+            },
+        );
+    }
+    for n in 0..100 {
+        let request = receiver.next().await;
+        assert_eq!(request.events().contains("occupied"), n % 2 == 0, "{n}");
+    }
 }
