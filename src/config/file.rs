@@ -71,6 +71,8 @@ fn from_toml(value: toml::Value) -> Json {
     match value {
         toml::Value::String(text) => text.into(),
         toml::Value::Integer(number) => number.into(),
+        // JSON has no `nan`: as null it would count as not set.
+        toml::Value::Float(number) if !number.is_finite() => number.to_string().into(),
         toml::Value::Float(number) => number.into(),
         toml::Value::Boolean(value) => value.into(),
         toml::Value::Datetime(time) => time.to_string().into(),

@@ -319,7 +319,7 @@ fn a_reload_brings_apps_and_names_the_rest() {
 fn nothing_printed_holds_a_secret() {
     let case = apps(&json!([{
         "id": "a", "key": "k", "secret": "hush-1", "previousSecret": "hush-2", "previousSecretUntil": 1_893_456_000,
-        "webhooks": [{ "url": "https://a/b?c=hush-3", "event_types": [], "headers": { "Authorization": "hush-4" } }],
+        "webhooks": [{ "url": "https://me:hush-0@a/b?c=hush-3", "event_types": [], "headers": { "Authorization": "hush-4" } }],
     }]))
     .var("SOKETI_SSL_PASS", "hush-5")
     .var("SOKETI_DB_MYSQL_PASSWORD", "hush-6")
@@ -331,6 +331,10 @@ fn nothing_printed_holds_a_secret() {
         Some(until)
     );
     let text = loaded.describe();
+    assert!(
+        text.contains("url = \"https://redacted@a/b?redacted\""),
+        "{text}"
+    );
     assert!(
         text.contains("redacted") && !text.contains("hush"),
         "{text}"

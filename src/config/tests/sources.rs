@@ -263,6 +263,15 @@ fn files_are_told_apart_and_broken_ones_stop_the_start() {
 }
 
 #[test]
+fn toml_that_is_no_number_is_refused() {
+    for text in ["nan", "inf"] {
+        let toml = format!("presence.maxMemberSizeInKb = {text}");
+        let error = Case::new().config("a.toml", &toml).error();
+        assert!(error.starts_with("presence.maxMemberSizeInKb: "), "{error}");
+    }
+}
+
+#[test]
 fn kubernetes_service_links_are_left_out() {
     let case = var("SOKETI_PORT", "tcp://10.0.0.1:6001")
         .var("SOKETI_SERVICE_HOST", "10.0.0.1")
