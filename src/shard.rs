@@ -4,14 +4,17 @@
 pub mod channels;
 mod client;
 pub mod conn;
+mod counts;
 mod deliver;
 mod ending;
 pub mod fresh;
+mod hooks;
 pub mod http_io;
 mod incoming;
 pub mod link;
 mod listen;
 mod membership;
+mod opening;
 pub mod outbox;
 pub mod proxy;
 mod signin;
@@ -46,7 +49,7 @@ use crate::{
 };
 
 pub use listen::{Accepted, Listening, Stream};
-pub use strangers::Upgrade;
+pub use opening::Upgrade;
 
 /// The waker's token; listeners count down from below it.
 const WAKER: Token = Token(usize::MAX);

@@ -4,18 +4,14 @@ use std::sync::Arc;
 
 use super::Shard;
 use crate::{
-    app::{App, HookEvent, Tenant},
+    app::Tenant,
     cache::CachedEvent,
     directory::{ChannelKey, Full, Holders, Joined, Joining, Left, Message, UserKey},
     protocol::{
-        channel::{Access, ChannelName},
-        error::SubscriptionError,
-        event,
-        frame::Frame,
-        member::Member,
+        channel::ChannelName, error::SubscriptionError, event, frame::Frame, member::Member,
     },
-    shard::{channels::Known, conn::Conn},
-    webhook::{self, Webhooks},
+    shard::{channels::Known, conn::Conn, hooks},
+    webhook,
 };
 
 impl Shard {
@@ -64,7 +60,7 @@ impl Shard {
             members_max: app.limits.presence_members_max,
         };
         let webhooks = &self.node.webhooks;
-        let tell = |joined: &Joined| hook_joined(webhooks, &app, &key, joined, member.as_ref());
+        let tell = |joined: &Joined| hooks::joined(webhooks, &app, &key, joined, member.as_ref());
         let joined = self
             .node
             .directory
@@ -220,7 +216,7 @@ impl Shard {
         };
         let app = tenant.app();
         let webhooks = &self.node.webhooks;
-        let tell = |left: &Left| hook_left(webhooks, &app, &key, left);
+        let tell = |left: &Left| hooks::left(webhooks, &app, &key, left);
         let user = member.as_ref().map(|member| &member.id);
         let left = self
             .node
@@ -320,95 +316,5 @@ impl Shard {
             let app = client.socket.tenant.app();
             self.node.webhooks.enqueue(&app, event(key.name.shared()));
         }
-    }
-
-    /// The shard that the channel's name falls to tells the new count: one place, so that the last told is the last true.
-    fn count_changed(&self, key: &ChannelKey, wanted: bool) {
-        if wanted && !key.name.is_hidden() && key.name.access() != Access::Presence {
-            self.node
-                .directory
-                .home_of(key)
-                .send(Message::Count(key.clone()));
-        }
-    }
-
-    /// Tells the counts that have changed.
-    pub(super) fn tell_counts(&mut self) {
-        for key in std::mem::take(&mut self.counts) {
-            let count = self.node.directory.occupancy(&key).subscriptions;
-            let frame = event::subscription_count(key.name.as_str(), count);
-            for shard in self.node.directory.holders(&key).shards() {
-                let (channel, frame) = (key.clone(), frame.clone());
-                self.node.directory.inboxes[shard].send(Message::Deliver {
-                    channel,
-                    frame,
-                    except: None,
-                    sequence: None,
-                });
-            }
-            if let Some(tenant) = self
-                .node
-                .apps
-                .all()
-                .into_iter()
-                .find(|t| t.index == key.tenant)
-            {
-                let event = webhook::Event::SubscriptionCount {
-                    channel: key.name.shared(),
-                    count: count as u64,
-                };
-                self.node.webhooks.enqueue(&tenant.app(), event);
-            }
-        }
-    }
-}
-
-fn hook_joined(
-    webhooks: &Webhooks,
-    app: &Arc<App>,
-    key: &ChannelKey,
-    joined: &Joined,
-    member: Option<&Member>,
-) {
-    let wants = |kind| !key.name.is_hidden() && webhooks.wants(app, kind, key.name.as_str());
-    let channel = || key.name.shared();
-    if joined.occupied && wants(HookEvent::ChannelOccupied) {
-        webhooks.enqueue(app, webhook::Event::ChannelOccupied { channel: channel() });
-    }
-    let added = joined
-        .presence
-        .as_ref()
-        .is_some_and(|presence| presence.added.is_some());
-    if let Some(member) = member.filter(|_| added && wants(HookEvent::MemberAdded)) {
-        let user_id_json = member.id_json.clone();
-        webhooks.enqueue(
-            app,
-            webhook::Event::MemberAdded {
-                channel: channel(),
-                user_id_json,
-            },
-        );
-    }
-}
-
-fn hook_left(webhooks: &Webhooks, app: &Arc<App>, key: &ChannelKey, left: &Left) {
-    let wants = |kind| !key.name.is_hidden() && webhooks.wants(app, kind, key.name.as_str());
-    let channel = || key.name.shared();
-    if left.vacated && wants(HookEvent::ChannelVacated) {
-        webhooks.enqueue(app, webhook::Event::ChannelVacated { channel: channel() });
-    }
-    if let Some(removed) = left
-        .removed
-        .as_ref()
-        .filter(|_| wants(HookEvent::MemberRemoved))
-    {
-        let user_id_json = removed.id_json.clone();
-        webhooks.enqueue(
-            app,
-            webhook::Event::MemberRemoved {
-                channel: channel(),
-                user_id_json,
-            },
-        );
     }
 }
