@@ -60,7 +60,6 @@ impl Shard {
         self.leave_all(token);
         if let Some(client) = self.client(token) {
             client.socket.state = State::Closing(by);
-            client.partial = None;
         }
         self.schedule(token, by);
     }
