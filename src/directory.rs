@@ -154,12 +154,14 @@ impl Directory {
             .map_or(Holders(0), |channel| channel.holders)
     }
 
-    /// Counts a socket of `shard` in.
+    /// Counts a socket of `shard` in. `tell` runs while the channel is locked, so that what it tells of a channel keeps its order;
+    /// it must not wait.
     pub fn join(
         &self,
         key: &ChannelKey,
         shard: usize,
         joining: &Joining<'_>,
+        tell: impl FnOnce(&Joined),
     ) -> Result<Joined, Full> {
         let mut channel = match self.channels.entry(key.clone()) {
             Entry::Occupied(entry) => entry.into_ref(),
@@ -174,10 +176,12 @@ impl Directory {
         };
         channel.holders.0 |= 1 << shard;
         channel.subscriptions += 1;
-        Ok(Joined {
+        let joined = Joined {
             occupied: channel.subscriptions == 1,
             presence,
-        })
+        };
+        tell(&joined);
+        Ok(joined)
     }
 
     /// A socket that is in the channel joins it again as the same user.
@@ -188,8 +192,16 @@ impl Directory {
         Some(roster.succeeded(&key.name))
     }
 
-    /// Counts a socket of `shard` out. `last` says that the shard has none left in the channel.
-    pub fn leave(&self, key: &ChannelKey, shard: usize, last: bool, user: Option<&UserId>) -> Left {
+    /// Counts a socket of `shard` out. `last` says that the shard has none left in the channel; `tell` as in
+    /// [`Self::join`].
+    pub fn leave(
+        &self,
+        key: &ChannelKey,
+        shard: usize,
+        last: bool,
+        user: Option<&UserId>,
+        tell: impl FnOnce(&Left),
+    ) -> Left {
         let Entry::Occupied(mut entry) = self.channels.entry(key.clone()) else {
             return Left {
                 vacated: false,
@@ -213,10 +225,12 @@ impl Directory {
                 })
             });
         let vacated = channel.subscriptions == 0;
+        let left = Left { vacated, removed };
+        tell(&left);
         if vacated {
             entry.remove();
         }
-        Left { vacated, removed }
+        left
     }
 
     /// Who is in the channel.

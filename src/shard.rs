@@ -4,14 +4,17 @@
 pub mod channels;
 mod client;
 pub mod conn;
+mod counts;
 mod deliver;
 mod ending;
 pub mod fresh;
+mod hooks;
 pub mod http_io;
 mod incoming;
 pub mod link;
 mod listen;
 mod membership;
+mod opening;
 pub mod outbox;
 pub mod proxy;
 mod signin;
@@ -46,7 +49,7 @@ use crate::{
 };
 
 pub use listen::{Accepted, Listening, Stream};
-pub use strangers::Upgrade;
+pub use opening::Upgrade;
 
 /// The waker's token; listeners count down from below it.
 const WAKER: Token = Token(usize::MAX);
@@ -56,6 +59,9 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 /// Sockets flushed before HTTP and reading get their turn. Measured: 64 lets what arrives meanwhile share the next write.
 const FLUSH_SLICE: usize = 64;
+
+/// Messages of its own that a shard acts on before sockets get their turn.
+const MESSAGES_MAX: usize = 1024;
 
 /// Events of one look at the poll.
 const EVENTS: usize = 1024;
@@ -239,7 +245,10 @@ impl Shard {
     }
 
     fn take_messages(&mut self) {
-        while let Some(message) = Mailbox::next_local() {
+        for _ in 0..MESSAGES_MAX {
+            let Some(message) = Mailbox::next_local() else {
+                break;
+            };
             self.apply(message);
         }
         for message in self.mailbox.take_remote() {

@@ -227,14 +227,14 @@ pub(crate) struct AppList {
 
 impl AppList {
     /// The app that is there when nobody configured one.
-    pub(crate) fn built_in() -> Json {
-        serde_json::json!([{ "id": "app-id", "key": "app-key", "secret": "app-secret" }])
+    pub(crate) fn built_in() -> Vec<Json> {
+        vec![serde_json::json!({ "id": "app-id", "key": "app-key", "secret": "app-secret" })]
     }
 
     /// Reads all apps; what is wrong with one does not hide what is wrong with another.
     pub(crate) fn read(mut self, report: &mut Report) -> Vec<App> {
         if self.list.is_empty() && !self.overrides.is_empty() {
-            self.list.push(Json::Object(Map::new()));
+            self.list.extend(Self::built_in());
         }
         if let Some(Json::Object(first)) = self.list.first_mut() {
             for (camel, value, _) in &self.overrides {

@@ -122,17 +122,24 @@ fn limits(app: &App) -> Rows {
     ]
 }
 
-/// A target's query and the values of headers may hold secrets.
+/// A target's user, its query and the values of headers may hold secrets.
 fn describe_hook(hook: &Hook) -> String {
     let events: Vec<_> = hook
         .event_types
         .iter()
         .map(|e| e.name().to_owned())
         .collect();
-    let url = match hook.url.split_once('?') {
-        Some((target, _)) => format!("{target}?redacted"),
-        None => hook.url.clone(),
+    let (target, query) = match hook.url.split_once('?') {
+        Some((target, _)) => (target, "?redacted"),
+        None => (hook.url.as_str(), ""),
     };
+    let (scheme, rest) = target.split_once("://").unwrap_or(("http", target));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = match authority.rsplit_once('@') {
+        Some((_, host)) => format!("redacted@{host}"),
+        None => authority.to_owned(),
+    };
+    let url = format!("{scheme}://{host}{path}{query}");
     let mut text = String::from("[[appManager.array.apps.webhooks]]\n");
     let _ = writeln!(text, "url = {}", quoted(&url));
     let _ = writeln!(text, "event_types = {}", quoted_list(&events));

@@ -33,13 +33,14 @@ pub(crate) fn read(path: &Path) -> Result<FileValues, String> {
     };
     let top = if is_toml { toml(text) } else { json(text) }?;
     let mut tree = Json::Object(Map::new());
-    let before = AppList::built_in();
-    insert(&mut tree, APPS, before.clone());
-    merge(&mut tree, top);
+    let before = Json::Array(AppList::built_in());
+    let mut unknown = Vec::new();
+    insert(&mut tree, (APPS, APPS), before.clone(), &mut unknown);
+    merge(&mut tree, "", top, &mut unknown);
     let mut values = FileValues {
         is_toml,
         known: Vec::new(),
-        unknown: Vec::new(),
+        unknown,
         not_sections: Vec::new(),
     };
     values.flatten("", tree);
@@ -70,6 +71,8 @@ fn from_toml(value: toml::Value) -> Json {
     match value {
         toml::Value::String(text) => text.into(),
         toml::Value::Integer(number) => number.into(),
+        // JSON has no `nan`: as null it would count as not set.
+        toml::Value::Float(number) if !number.is_finite() => number.to_string().into(),
         toml::Value::Float(number) => number.into(),
         toml::Value::Boolean(value) => value.into(),
         toml::Value::Datetime(time) => time.to_string().into(),
@@ -80,15 +83,21 @@ fn from_toml(value: toml::Value) -> Json {
     }
 }
 
-/// Puts every value of `section` at its path below `tree`.
-fn merge(tree: &mut Json, section: Map<String, Json>) {
+/// Puts every value of `section`, which stands at `above`, at its path below `tree`.
+fn merge(tree: &mut Json, above: &str, section: Map<String, Json>, lost: &mut Vec<String>) {
     for (path, value) in section {
-        insert(tree, &path, value);
+        insert(tree, (&below(above, &path), &path), value, lost);
     }
 }
 
-/// Objects are merged; anything else replaces what is there. A number in a path is a place in a list.
-fn insert(tree: &mut Json, path: &str, value: Json) {
+fn below(above: &str, name: &str) -> String {
+    [above, name].join(if above.is_empty() { "" } else { "." })
+}
+
+/// Objects are merged; anything else replaces what is there. A number in a path is a place in a list, the next free one at
+/// most. `paths` are the whole one, for `lost`, and what is left of it.
+fn insert(tree: &mut Json, paths: (&str, &str), value: Json, lost: &mut Vec<String>) {
+    let (whole, path) = paths;
     let (name, rest) = match path.split_once('.') {
         Some((name, rest)) => (name, Some(rest)),
         None => (path, None),
@@ -100,7 +109,7 @@ fn insert(tree: &mut Json, path: &str, value: Json) {
                 items.push(Json::Null);
                 &mut items[index]
             }
-            _ => return,
+            _ => return lost.push(whole.to_owned()),
         },
         Json::Object(fields) => fields.entry(name).or_insert(Json::Null),
         other => {
@@ -109,13 +118,13 @@ fn insert(tree: &mut Json, path: &str, value: Json) {
         }
     };
     match (rest, value) {
-        (Some(rest), value) => insert(place, rest, value),
+        (Some(rest), value) => insert(place, (whole, rest), value, lost),
         (None, Json::Object(section)) => {
             let into_list = place.is_array() && section.keys().all(|k| k.parse::<usize>().is_ok());
             if !place.is_object() && !into_list {
                 *place = Json::Object(Map::new());
             }
-            merge(place, section);
+            merge(place, whole, section, lost);
         }
         (None, value) => *place = value,
     }
@@ -129,8 +138,7 @@ impl FileValues {
             (Some(setting), value) => self.known.push((setting, value)),
             (None, Json::Object(fields)) if is_section(path) => {
                 for (name, value) in fields {
-                    let below = [path, &name].join(if path.is_empty() { "" } else { "." });
-                    self.flatten(&below, value);
+                    self.flatten(&below(path, &name), value);
                 }
             }
             (None, _) if is_section(path) => self.not_sections.push(path.to_owned()),

@@ -299,12 +299,7 @@ impl Loading {
 
     fn finish(mut self, limits: Option<Limits>) -> Result<Loaded, ConfigErrors> {
         let mut config = self.draft.finish(&self.given, &mut self.report);
-        let (list, source) = self.apps.unwrap_or_else(|| {
-            (
-                AppList::built_in().as_array().cloned().unwrap_or_default(),
-                Source::Default,
-            )
-        });
+        let (list, source) = (self.apps).unwrap_or_else(|| (AppList::built_in(), Source::Default));
         let limits = limits.unwrap_or(config.limits);
         let apps = AppList {
             list,

@@ -172,6 +172,7 @@ Every secret may be read from a file: `SOKETI_X_FILE` is its path, line breaks a
 
 `bowline check` prints every value with its source, secrets redacted. `bowline config-example` prints a TOML file with all of this.
 What cannot be right stops the start with exit code 64, all of it named at once: key, source, value unless secret, what is accepted.
+What only starting shows, as a busy port or an unreadable certificate, is exit code 1.
 In JSON an unknown key and in the environment an unknown `SOKETI_`/`BOWLINE_` variable is a warning with the nearest known name; in TOML it stops the start.
 
 SIGHUP, or a changed file, reads certificates and the list of apps again; other changed keys are named as needing a restart.
@@ -209,6 +210,9 @@ Its variables, its `.env` and its JSON file work as they are. What to mind:
 - A missing or broken file stops the start; Soketi goes on with the app whose secret everybody knows.
 - `HTTP_MAX_REQUEST_SIZE` and `CHANNEL_MAX_NAME_LENGTH`, which Soketi documents and does not read, are read here. The default of the latter is 200, not 100.
 - The default of `PRESENCE_MAX_MEMBER_SIZE` is 2 KiB, not 10 as documented.
+- `/metrics` and `/usage` are on the monitoring port in every mode, never on the main port.
+- PostgreSQL's defaults are port 5432 and user `postgres`, not 3306 and `root` as documented.
+- Limits of single apps cannot be set by variables, except inside `APPS`; the server's limits are the defaults of every app.
 - Variables count only with their prefix: `DEBUG=1` or `PORT=80` do nothing.
 - An app without a secret is refused; in Soketi it gets the public default. One with negative limits gets the server's; in Soketi everything is refused.
 - A webhook without `event_types` is refused by name; Soketi stops at the first connection. AWS Lambda is refused by name.

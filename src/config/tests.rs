@@ -1,15 +1,12 @@
 //! Loading, from sources to what the server gets.
 
-use std::{
-    fmt::Write as _,
-    path::Path,
-    time::{Duration, SystemTime},
-};
-
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::{draft::Draft, kind::Kind, table, *};
-use crate::app::HookEvent;
+
+mod apps;
+mod combinations;
+mod sources;
 
 /// A working directory with files, variables, flags.
 struct Case {
@@ -113,4 +110,48 @@ fn every_variable_of_soketi_is_in_the_table() {
         .collect();
     assert_eq!(missing, Vec::<&str>::new());
     assert_eq!(SOKETI.split_whitespace().count(), 115);
+}
+
+#[test]
+fn names_in_the_table_are_unique() {
+    let mut keys: Vec<_> = table::settings().map(|s| s.key).collect();
+    let mut names: Vec<_> = table::settings().flat_map(|s| s.variables()).collect();
+    let (all_keys, all_names) = (keys.len(), names.len());
+    keys.sort_unstable();
+    keys.dedup();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!((keys.len(), names.len()), (all_keys, all_names));
+}
+
+#[test]
+fn defaults_of_the_table_are_those_of_the_configuration() {
+    let mut draft = Draft::default();
+    for setting in table::settings().filter(|s| !s.default.is_empty()) {
+        let read = setting.kind.read(&setting.default.into(), &mut draft);
+        assert!(read.is_ok(), "{}: {read:?}", setting.key);
+    }
+    let config = draft.finish(&load::Given::default(), &mut problem::Report::default());
+    assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+}
+
+#[test]
+fn every_typed_variable_refuses_garbage_by_name() {
+    for setting in table::settings().filter(|s| !s.variable.is_empty()) {
+        let name = format!("SOKETI_{}", setting.variable);
+        let case = var(&name, "[{garbage\u{7f}");
+        let is_text = matches!(setting.kind, Kind::Text(_) | Kind::Path(_))
+            || matches!(
+                setting.kind,
+                Kind::FirstApp("id" | "key" | "secret" | "previousSecret")
+            );
+        if is_text {
+            continue;
+        }
+        let errors = case.errors();
+        let named = |e: &String| e.contains(&name) && e.starts_with(setting.key);
+        assert!(errors.iter().any(named), "{name}: {errors:?}");
+        let shown = errors.iter().any(|e| e.contains("garbage"));
+        assert!(!(setting.secret && shown), "{name}: {errors:?}");
+    }
 }

@@ -3,6 +3,7 @@
 
 use super::Shard;
 use crate::{
+    app::HookEvent,
     config::ClientEvents,
     directory::{ChannelKey, Message},
     protocol::{
@@ -184,18 +185,19 @@ impl Shard {
         );
         let channel = key.name.shared();
         self.spread(key, &told, id);
-        let hook = || webhook::Event::ClientEvent {
-            channel,
-            event: (*frame.event).into(),
-            data_json: data.map(Into::into),
-            socket_id: id.to_string().into(),
-            user_id_json,
-        };
-        if app.webhooks.iter().any(|hook| {
-            hook.event_types
-                .contains(&crate::app::HookEvent::ClientEvent)
-        }) {
-            self.node.webhooks.enqueue(&app, hook());
+        if self
+            .node
+            .webhooks
+            .wants(&app, HookEvent::ClientEvent, &channel)
+        {
+            let event = webhook::Event::ClientEvent {
+                channel,
+                event: (*frame.event).into(),
+                data_json: data.map(Into::into),
+                socket_id: id.to_string().into(),
+                user_id_json,
+            };
+            self.node.webhooks.enqueue(&app, event);
         }
         Ok(())
     }

@@ -7,13 +7,15 @@ use crate::{
     protocol::{error::ProtocolError, event, frame::Frame},
     shard::{
         conn::{Conn, State},
-        strangers::LINGER,
         wheel::{TICK_MS, Tick, ticks},
     },
 };
 
 /// Silence after which a client is pinged, and again, and given up.
 const PING_AFTER: Duration = Duration::from_secs(30);
+
+/// A peer that was told to go has so long to answer before the connection is reset.
+pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 /// Pings that may go unanswered.
 const PINGS_MAX: u8 = 2;
@@ -58,7 +60,6 @@ impl Shard {
         self.leave_all(token);
         if let Some(client) = self.client(token) {
             client.socket.state = State::Closing(by);
-            client.partial = None;
         }
         self.schedule(token, by);
     }

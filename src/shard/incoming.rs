@@ -102,9 +102,7 @@ impl Shard {
     }
 
     fn keep(&mut self, token: u32, partial: Partial) {
-        if let Some(client) = self.client(token)
-            && client.socket.state == State::Open
-        {
+        if let Some(client) = self.client(token) {
             client.partial = Some(Box::new(partial));
         }
     }

@@ -1,16 +1,16 @@
 //! Entering and leaving channels. Leaving is one function, so that no way out can forget it.
 
+use std::sync::Arc;
+
 use super::Shard;
 use crate::{
-    directory::{ChannelKey, Holders, Joining, Message, UserKey},
+    app::Tenant,
+    cache::CachedEvent,
+    directory::{ChannelKey, Full, Holders, Joined, Joining, Left, Message, UserKey},
     protocol::{
-        channel::{Access, ChannelName},
-        error::SubscriptionError,
-        event,
-        frame::Frame,
-        member::Member,
+        channel::ChannelName, error::SubscriptionError, event, frame::Frame, member::Member,
     },
-    shard::{channels::Known, conn::Conn},
+    shard::{channels::Known, conn::Conn, hooks},
     webhook,
 };
 
@@ -28,8 +28,8 @@ impl Shard {
             .position(|s| s.channel == at)
     }
 
-    /// Enters a channel for which the socket has leave. The subscription, its success and its cached event are one step: no event comes
-    /// before them, none is lost after.
+    /// Enters a channel for which the socket has leave. The subscription, its success and its cached event are one step: no event
+    /// comes before them, none is lost after.
     pub(super) fn enter(
         &mut self,
         token: u32,
@@ -39,7 +39,7 @@ impl Shard {
         let Some(client) = self.client(token) else {
             return Ok(());
         };
-        let tenant = client.socket.tenant.clone();
+        let tenant = Arc::clone(&client.socket.tenant);
         let key = ChannelKey {
             tenant: tenant.index,
             name,
@@ -47,12 +47,11 @@ impl Shard {
         if let Some(i) = self.position(token, &key) {
             return self.enter_again(token, i, key, member);
         }
-        let Some(client) = self.client(token) else {
-            return Ok(());
-        };
-        let count = client.socket.subscriptions.len();
         let subscriptions_max = self.node.connection.subscriptions_max;
-        if count >= subscriptions_max {
+        if self
+            .client(token)
+            .is_some_and(|client| client.socket.subscriptions.len() >= subscriptions_max)
+        {
             return Err(SubscriptionError::TooManySubscriptions(subscriptions_max));
         }
         let app = tenant.app();
@@ -60,49 +59,46 @@ impl Shard {
             member: member.as_ref(),
             members_max: app.limits.presence_members_max,
         };
+        let webhooks = &self.node.webhooks;
+        let tell = |joined: &Joined| hooks::joined(webhooks, &app, &key, joined, member.as_ref());
         let joined = self
             .node
             .directory
-            .join(&key, self.index, &joining)
-            .map_err(|_| SubscriptionError::ChannelFull)?;
+            .join(&key, self.index, &joining, tell)
+            .map_err(|Full| SubscriptionError::ChannelFull)?;
         let cached = key
             .name
             .is_cache()
             .then(|| self.node.cache.get(&app, &key.name.shared()));
-        let known = (joined.presence.is_some() || cached.is_some()).then(|| Known {
-            roster: joined.presence.as_ref().map_or(0, |p| p.version),
-            cached: cached
-                .as_ref()
-                .and_then(|c| c.as_ref())
-                .map_or(0, |c| c.sequence),
-        });
-        let subscription = self.channels.enter(&key, &tenant, token, count, known);
-        if let Some(client) = self.client(token) {
-            client.socket.subscriptions.push(subscription);
-            if let Some(member) = &member {
-                client
-                    .socket
-                    .extra()
-                    .members
-                    .push((subscription.channel, member.clone()));
-            }
-        }
-        if joined.occupied {
-            self.hook(token, &key, |channel| webhook::Event::ChannelOccupied {
-                channel,
-            });
-        }
+        let sequence = cached
+            .as_ref()
+            .and_then(Option::as_ref)
+            .map_or(0, |event| event.sequence);
+        let version = joined
+            .presence
+            .as_ref()
+            .map_or(0, |presence| presence.version);
+        let knows = joined.presence.is_some() || cached.is_some();
+        self.seat(
+            token,
+            &key,
+            &tenant,
+            knows.then_some(Known {
+                roster: version,
+                cached: sequence,
+            }),
+            member.as_ref(),
+        );
         let succeeded = match joined.presence {
             None => event::subscription_succeeded(key.name.as_str()),
             Some(presence) => {
                 if let (Some(holders), Some(member)) = (presence.added, &member) {
-                    let frame = event::member_added(key.name.as_str(), member);
-                    self.announce_everywhere(&key, holders, presence.version, &frame);
-                    let user_id_json = member.id_json.clone();
-                    self.hook(token, &key, |channel| webhook::Event::MemberAdded {
-                        channel,
-                        user_id_json,
-                    });
+                    self.announce_everywhere(
+                        &key,
+                        holders,
+                        version,
+                        &event::member_added(key.name.as_str(), member),
+                    );
                 }
                 presence.succeeded
             }
@@ -111,6 +107,33 @@ impl Shard {
         self.replay(token, &key, cached);
         self.count_changed(&key, app.subscription_count);
         Ok(())
+    }
+
+    /// Puts the socket into the channel's list here, and the channel into the socket's.
+    fn seat(
+        &mut self,
+        token: u32,
+        key: &ChannelKey,
+        tenant: &Arc<Tenant>,
+        known: Option<Known>,
+        member: Option<&Member>,
+    ) {
+        let Self {
+            conns, channels, ..
+        } = self;
+        let Some(Conn::Client(client)) = conns.get_mut(token as usize).map(|slot| &mut slot.conn)
+        else {
+            return;
+        };
+        let socket = &mut client.socket;
+        let subscription = channels.enter(key, tenant, token, socket.subscriptions.len(), known);
+        socket.subscriptions.push(subscription);
+        if let Some(member) = member {
+            socket
+                .extra()
+                .members
+                .push((subscription.channel, member.clone()));
+        }
     }
 
     fn enter_again(
@@ -168,12 +191,7 @@ impl Shard {
     }
 
     /// Shows the cached event, or says that there is none. `None`: not a cache channel.
-    fn replay(
-        &mut self,
-        token: u32,
-        key: &ChannelKey,
-        cached: Option<Option<std::sync::Arc<crate::cache::CachedEvent>>>,
-    ) {
+    fn replay(&mut self, token: u32, key: &ChannelKey, cached: Option<Option<Arc<CachedEvent>>>) {
         match cached {
             None => {}
             Some(Some(cached)) => self.push(
@@ -189,14 +207,31 @@ impl Shard {
 
     /// Leaves the channel that stands at `i` among the socket's subscriptions.
     pub(super) fn leave(&mut self, token: u32, i: usize) {
-        let Some(Conn::Client(client)) = self
-            .conns
-            .get_mut(token as usize)
-            .map(|slot| &mut slot.conn)
-        else {
+        let Some(client) = self.client(token) else {
             return;
         };
-        let socket = &mut client.socket;
+        let tenant = Arc::clone(&client.socket.tenant);
+        let Some((key, last, member)) = self.unseat(token, i) else {
+            return;
+        };
+        let app = tenant.app();
+        let webhooks = &self.node.webhooks;
+        let tell = |left: &Left| hooks::left(webhooks, &app, &key, left);
+        let user = member.as_ref().map(|member| &member.id);
+        let left = self
+            .node
+            .directory
+            .leave(&key, self.index, last, user, tell);
+        if let Some(removed) = left.removed {
+            let frame = event::member_removed(key.name.as_str(), &removed.id_json);
+            self.announce_everywhere(&key, removed.holders, removed.version, &frame);
+        }
+        self.count_changed(&key, app.subscription_count);
+    }
+
+    /// Takes the socket out of the channel's list here; says which channel, whether it was the last, and who it was there.
+    fn unseat(&mut self, token: u32, i: usize) -> Option<(ChannelKey, bool, Option<Member>)> {
+        let socket = &mut self.client(token)?.socket;
         let subscription = socket.subscriptions.swap_remove(i);
         let member = socket.extra.as_mut().and_then(|extra| {
             let at = extra
@@ -205,7 +240,6 @@ impl Shard {
                 .position(|(channel, _)| *channel == subscription.channel)?;
             Some(extra.members.swap_remove(at).1)
         });
-        let tenant = socket.tenant.clone();
         // The socket's last subscription has moved into the gap: its channel must know.
         if let Some(moved) = socket.subscriptions.get(i).copied() {
             let subscriber =
@@ -218,41 +252,12 @@ impl Shard {
         {
             other.socket.subscriptions[moved.back as usize].position = subscription.position;
         }
-        let key = self.channels.get(subscription.channel).key.clone();
-        let last = self
-            .channels
-            .get(subscription.channel)
-            .subscribers
-            .is_empty();
+        let channel = self.channels.get(subscription.channel);
+        let (key, last) = (channel.key.clone(), channel.subscribers.is_empty());
         if last {
             self.channels.remove(subscription.channel);
         }
-        let left =
-            self.node
-                .directory
-                .leave(&key, self.index, last, member.as_ref().map(|m| &m.id));
-        let app = tenant.app();
-        if left.vacated && !key.name.is_hidden() {
-            self.node.webhooks.enqueue(
-                &app,
-                webhook::Event::ChannelVacated {
-                    channel: key.name.shared(),
-                },
-            );
-        }
-        if let Some(removed) = left.removed {
-            let frame = event::member_removed(key.name.as_str(), &removed.id_json);
-            self.announce_everywhere(&key, removed.holders, removed.version, &frame);
-            let (channel, user_id_json) = (key.name.shared(), removed.id_json);
-            self.node.webhooks.enqueue(
-                &app,
-                webhook::Event::MemberRemoved {
-                    channel,
-                    user_id_json,
-                },
-            );
-        }
-        self.count_changed(&key, app.subscription_count);
+        Some((key, last, member))
     }
 
     /// Leaves every channel and signs out.
@@ -305,51 +310,11 @@ impl Shard {
         &mut self,
         token: u32,
         key: &ChannelKey,
-        event: impl FnOnce(std::sync::Arc<str>) -> webhook::Event,
+        event: impl FnOnce(Arc<str>) -> webhook::Event,
     ) {
         if let Some(client) = self.client(token).filter(|_| !key.name.is_hidden()) {
             let app = client.socket.tenant.app();
             self.node.webhooks.enqueue(&app, event(key.name.shared()));
-        }
-    }
-
-    /// The shard that the channel's name falls to tells the new count: one place, so that the last told is the last true.
-    fn count_changed(&self, key: &ChannelKey, wanted: bool) {
-        if wanted && !key.name.is_hidden() && key.name.access() != Access::Presence {
-            self.node
-                .directory
-                .home_of(key)
-                .send(Message::Count(key.clone()));
-        }
-    }
-
-    /// Tells the counts that have changed.
-    pub(super) fn tell_counts(&mut self) {
-        for key in std::mem::take(&mut self.counts) {
-            let count = self.node.directory.occupancy(&key).subscriptions;
-            let frame = event::subscription_count(key.name.as_str(), count);
-            for shard in self.node.directory.holders(&key).shards() {
-                let (channel, frame) = (key.clone(), frame.clone());
-                self.node.directory.inboxes[shard].send(Message::Deliver {
-                    channel,
-                    frame,
-                    except: None,
-                    sequence: None,
-                });
-            }
-            if let Some(tenant) = self
-                .node
-                .apps
-                .all()
-                .into_iter()
-                .find(|t| t.index == key.tenant)
-            {
-                let event = webhook::Event::SubscriptionCount {
-                    channel: key.name.shared(),
-                    count: count as u64,
-                };
-                self.node.webhooks.enqueue(&tenant.app(), event);
-            }
         }
     }
 }

@@ -1,38 +1,26 @@
 //! Connections whose first bytes are awaited: what comes before HTTP, the WebSocket handshake, and admission.
 
-use std::{cell::RefCell, io, net::IpAddr, rc::Rc};
+use std::{cell::RefCell, io, rc::Rc};
 
-use bytes::Bytes;
 use mio::{Interest, Token};
 
 use super::Shard;
 use crate::{
-    directory::inbox::{Place, socket_id},
     http::Peer,
-    node::{Admission, Phase},
-    protocol::{error::ProtocolError, event, frame::Frame},
+    node::Phase,
     shard::{
-        conn::{Client, Conn, Socket, State},
-        fresh::{
-            Fresh, HEAD_BYTES_MAX, HEAD_TOO_LONG, Handshake, Head, client_address, origin_allowed,
-            read_head,
-        },
+        conn::Conn,
+        fresh::{Fresh, HEAD_BYTES_MAX, HEAD_TOO_LONG, Handshake, Head, read_head},
         http_io::{self, HttpConn},
         link::Link,
+        opening::Opening,
         proxy::{self, Header},
-        wheel::{Tick, ticks},
+        wheel::ticks,
     },
 };
 
 /// A new connection is kept waiting so long while the server closes, so that its client does not come back in a loop.
 const HOLD: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// Unread bytes of a peer that was told to go are awaited so long before the connection is reset.
-pub(super) const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// An HTTP request that asked for a WebSocket on a connection that hyper serves.
-#[derive(Debug)]
-pub struct Upgrade(pub Handshake);
 
 enum Read {
     Done,
@@ -272,160 +260,6 @@ impl Shard {
             },
         );
     }
-
-    /// hyper is done: the connection ends, or its 101 has left and it becomes a WebSocket.
-    pub(super) fn http_ended(&mut self, token: u32, rest: Bytes) {
-        let Some(Conn::Http(http)) = self
-            .conns
-            .get_mut(token as usize)
-            .map(|slot| &mut slot.conn)
-        else {
-            return;
-        };
-        let mut http = http.borrow_mut();
-        let (upgrade, link, registered) =
-            (http.upgrade.take(), http.link.take(), http.is_registered());
-        drop(http);
-        let (Some(upgrade), Some(link)) = (upgrade, link) else {
-            return self.gone(token);
-        };
-        let opening = Opening {
-            link,
-            registered,
-            address: None,
-            handshake: upgrade.0,
-            answer: Vec::new(),
-            rest: rest.to_vec(),
-        };
-        self.open(token, opening);
-    }
-
-    /// Notes that the connection becomes a WebSocket when hyper has sent its 101.
-    pub(super) fn upgrade(&mut self, token: u32, upgrade: Box<Upgrade>) {
-        if let Some(Conn::Http(http)) = self
-            .conns
-            .get_mut(token as usize)
-            .map(|slot| &mut slot.conn)
-        {
-            http.borrow_mut().upgrade = Some(upgrade);
-        }
-    }
-
-    /// The connection is a WebSocket from now on: it is admitted, or told why not.
-    fn open(&mut self, token: u32, opening: Opening) {
-        let Opening {
-            mut link,
-            registered,
-            address,
-            handshake,
-            mut answer,
-            mut rest,
-        } = opening;
-        let place = Place {
-            shard: self.index,
-            token,
-        };
-        let id = socket_id(place, getrandom::u64().unwrap_or_default());
-        let address = self.effective_address(address, &handshake);
-        let admission = self.admit(&handshake, address);
-        let first = match &admission.refusal {
-            None => event::connection_established(id),
-            Some(error) => event::error(error, None),
-        };
-        answer.extend_from_slice(first.bytes());
-        if let Some(error) = &admission.refusal {
-            answer.extend_from_slice(Frame::close(Some(error.code()), &error.to_string()).bytes());
-        }
-        let result = match registered {
-            true => Ok(()),
-            false => link.register(&self.registry, Token(token as usize), Interest::READABLE),
-        };
-        let written = result.and_then(|()| match link.write(&answer) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            done => done,
-        });
-        let Some(slot) = self.conns.get_mut(token as usize) else {
-            return;
-        };
-        let socket = Socket {
-            id,
-            tenant: admission.tenant,
-            subscriptions: smallvec::SmallVec::new(),
-            extra: None,
-            heard: self.now,
-            authorize_by: admission
-                .authorize_in
-                .map_or(Tick::MAX, |span| self.now + ticks(span)),
-            frames: (0, 0),
-            pings: 0,
-            state: State::Open,
-            counted: admission.counted,
-            accepted: admission.refusal.is_none(),
-        };
-        let mut client = Client::new(link, socket);
-        client.counted_address = admission.address.map(Box::new);
-        client.socket.tenant.metrics.ws_messages_sent.increment(1);
-        client
-            .socket
-            .tenant
-            .metrics
-            .socket_transmitted_bytes
-            .increment(first.payload_len() as u64);
-        slot.conn = Conn::Client(client);
-        match written {
-            Ok(n) if n < answer.len() => self.push(token, Frame::raw(&answer[n..])),
-            Ok(_) => {}
-            Err(_) => return self.gone(token),
-        }
-        if let Some(error) = admission.refusal {
-            self.refused(token, &error);
-        } else if !rest.is_empty() {
-            self.feed(token, &mut rest);
-        }
-        self.look(token);
-    }
-
-    fn refused(&mut self, token: u32, error: &ProtocolError) {
-        self.node.metrics.refused(error.code());
-        let by = self.now + ticks(LINGER);
-        if let Some(client) = self.client(token) {
-            client.socket.state = State::Closing(by);
-        }
-        // TLS may hold the answer still.
-        self.touch(token);
-    }
-
-    fn effective_address(&self, address: Option<IpAddr>, handshake: &Handshake) -> Option<IpAddr> {
-        let trusted = &self.node.server.trusted_proxies;
-        match address {
-            Some(peer) if !proxy::is_trusted(trusted, peer) => Some(peer),
-            _ if trusted.is_empty() => address,
-            _ => handshake
-                .forwarded
-                .as_deref()
-                .and_then(|list| client_address(list, trusted))
-                .or(address),
-        }
-    }
-
-    fn admit(&self, handshake: &Handshake, address: Option<IpAddr>) -> Admission {
-        let origin_ok = |patterns: &[String]| origin_allowed(patterns, handshake.origin.as_deref());
-        self.node.admit(
-            &handshake.app_key,
-            handshake.version.as_deref(),
-            address,
-            origin_ok,
-        )
-    }
-}
-
-struct Opening {
-    link: Link,
-    registered: bool,
-    address: Option<IpAddr>,
-    handshake: Handshake,
-    answer: Vec<u8>,
-    rest: Vec<u8>,
 }
 
 /// Takes the PROXY header off the stream: it is looked at first, so that TLS finds its own first byte.
