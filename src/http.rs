@@ -53,19 +53,20 @@ pub struct Peer {
 }
 
 /// What the handlers work with. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct HttpState(Arc<Shared>);
 
-/// One per process.
-pub(crate) struct Shared {
-    pub(crate) node: Arc<Node>,
-    pub(crate) prefix: Box<str>,
-    pub(crate) mode: Mode,
+/// What there is one of per process.
+#[derive(Debug)]
+pub struct Shared {
+    node: Arc<Node>,
+    prefix: Box<str>,
+    mode: Mode,
     /// `/apps` has a listener of its own.
-    pub(crate) api_apart: bool,
+    api_apart: bool,
     /// `None` where metrics are off.
-    pub(crate) prometheus: Option<PrometheusHandle>,
-    pub(crate) bodies: body::Bodies,
+    prometheus: Option<PrometheusHandle>,
+    bodies: body::Bodies,
     edge: edge::Edge,
 }
 

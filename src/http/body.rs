@@ -23,7 +23,7 @@ pub(super) const INLINE_BYTES_MAX: usize = 64 << 10;
 
 /// The bounds, and what is held now.
 #[derive(Debug)]
-pub(crate) struct Bodies {
+pub(super) struct Bodies {
     /// Of one.
     bytes_max: usize,
     /// Of all.
