@@ -59,7 +59,7 @@ pub(super) fn config() -> Config {
 }
 
 impl Fixture {
-    pub(super) fn new(config: Config) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         let webhooks = Webhooks::start(&config.webhooks, &tokio::runtime::Handle::current());
         let prometheus = metrics_exporter_prometheus::PrometheusBuilder::new()
             .build_recorder()
@@ -71,7 +71,7 @@ impl Fixture {
             tls: None,
             port: 6001,
         }));
-        let state = HttpState::new(Arc::clone(&node), &config, prometheus);
+        let state = HttpState::new(Arc::clone(&node), config, prometheus);
         Self {
             main: router(state.clone()),
             ops: ops_router(state),

@@ -281,7 +281,7 @@ struct List<'a> {
     count: usize,
 }
 
-fn array<'a>(raw: &'a RawValue, max: usize) -> Option<List<'a>> {
+fn array(raw: &RawValue, max: usize) -> Option<List<'_>> {
     let mut json = serde_json::Deserializer::from_str(raw.get());
     AtMost(max, PhantomData).deserialize(&mut json).ok()
 }
@@ -306,13 +306,11 @@ impl<'de: 'a, 'a> Visitor<'de> for AtMost<'a> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<'a>, A::Error> {
         let mut kept = SmallVec::new();
         while kept.len() < self.0 {
-            match seq.next_element::<&'de RawValue>()? {
-                Some(raw) => kept.push(raw),
-                None => {
-                    let count = kept.len();
-                    return Ok(List { kept, count });
-                }
-            }
+            let Some(raw) = seq.next_element::<&'de RawValue>()? else {
+                let count = kept.len();
+                return Ok(List { kept, count });
+            };
+            kept.push(raw);
         }
         let mut count = kept.len();
         while seq.next_element::<IgnoredAny>()?.is_some() {

@@ -5,6 +5,7 @@ use super::{Fixture, config};
 const EVENTS: &str = "/apps/app-id/events";
 const BATCH: &str = "/apps/app-id/batch_events";
 const OK: (u16, &str) = (200, r#"{"ok":true}"#);
+const SOCKET_ID: &str = r#"{"error":"The socket_id must be two numbers joined by a dot, such as 1234.5678.","code":400}"#;
 const INCORRECT: (u16, &str) = (
     400,
     r#"{"error":"The received data is incorrect","code":400}"#,
@@ -16,7 +17,7 @@ fn event(fields: &str) -> String {
 
 #[tokio::test]
 async fn bodies_that_are_no_event_are_refused() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     for body in [
         "null",
         "[]",
@@ -67,7 +68,7 @@ async fn bodies_that_are_no_event_are_refused() {
 
 #[tokio::test]
 async fn bodies_that_are_events_are_taken() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     for body in [
         event(""),
         event(r#","channels":null"#),
@@ -96,7 +97,7 @@ async fn bodies_that_are_events_are_taken() {
 
 #[tokio::test]
 async fn limits_are_named() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     let data = |inner: &str| format!(r#"{{"name":"n","channel":"c","data":{inner}}}"#);
     let name = |name: String| format!(r#"{{"name":"{name}","channel":"c","data":"x"}}"#);
     let channels = |count: usize| {
@@ -127,13 +128,7 @@ async fn limits_are_named() {
         (channels(101), (400, too_many)),
         (name("é".repeat(200)), OK),
         (name("n".repeat(201)), (400, too_long)),
-        (
-            event(r#","socket_id":"12""#),
-            (
-                400,
-                r#"{"error":"The socket_id must be two numbers joined by a dot, such as 1234.5678.","code":400}"#,
-            ),
-        ),
+        (event(r#","socket_id":"12""#), (400, SOCKET_ID)),
         (
             format!(
                 r#"{{"name":"n","channel":"{}","data":"x"}}"#,
@@ -156,6 +151,11 @@ async fn limits_are_named() {
             "{start}"
         );
     }
+}
+
+#[tokio::test]
+async fn names_and_batches_have_limits() {
+    let fixture = Fixture::new(&config());
     let illegal = fixture
         .signed_post(EVENTS, r#"{"name":"n","channel":"a b","data":"x"}"#)
         .await;
@@ -173,7 +173,7 @@ async fn limits_are_named() {
 
 #[tokio::test]
 async fn attributes_are_answered_where_asked() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     for (path, body, expected) in [
         (
             EVENTS,
@@ -206,7 +206,7 @@ async fn attributes_are_answered_where_asked() {
 
 #[tokio::test]
 async fn channels_that_nobody_has_are_answered() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     let cached = r#"{"name":"n","data":"x","channel":"cache-a"}"#;
     assert_eq!(fixture.signed_post(EVENTS, cached).await.pair(), OK);
     for (path, query, expected) in [
@@ -273,7 +273,7 @@ async fn budgets_are_charged_before_bodies_are_checked() {
     let mut config = config();
     config.apps[0].backend_events_per_second_max = Some(3);
     config.apps[0].read_requests_per_second_max = Some(1);
-    let fixture = Fixture::new(config);
+    let fixture = Fixture::new(&config);
     let budget = |answer: &super::Answer| {
         ["x-ratelimit-limit", "x-ratelimit-remaining"]
             .map(|name| answer.header(name).map(ToOwned::to_owned))
@@ -306,13 +306,13 @@ async fn budgets_are_charged_before_bodies_are_checked() {
         (200, some("1", "0"))
     );
     assert_eq!(fixture.signed_get(path, "").await.status, 429);
-    let unlimited = Fixture::new(super::config());
+    let unlimited = Fixture::new(&super::config());
     assert_eq!(budget(&unlimited.signed_get(path, "").await), [None, None]);
 }
 
 #[tokio::test]
 async fn users_are_terminated_by_decoded_name() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     let path = "/apps/app-id/users/a%2Fb%20c/terminate_connections";
     assert_eq!(fixture.signed_post(path, "{}").await.pair(), OK);
     assert_eq!(fixture.signed_post(path, "not json").await.pair(), OK);

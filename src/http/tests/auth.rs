@@ -1,6 +1,6 @@
 //! Who may ask. The signatures are those that Soketi was seen to accept or refuse.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::http::Method;
 
@@ -25,84 +25,105 @@ fn without_window() -> Config {
     config
 }
 
+const VALID: &str = "ffac1b8d5b7524ec8058f5ae5efc91c54b972c724f85eb8dff0ce759a941d1ff";
+
+/// What it is, the parameters beside or instead of `BASE`, the signature, and whether it is accepted.
+const RECORDED: [(&str, &str, &str, bool); 12] = [
+    ("valid", BASE, VALID, true),
+    (
+        "wrong secret",
+        BASE,
+        "32a37ea1c88a9fb2992327449771d86eb166117de30520582cbfa2167a84d92d",
+        false,
+    ),
+    (
+        "timestamp ten years ago",
+        "auth_key=app-key&auth_timestamp=1400000000&auth_version=1.0",
+        "8f48d3fe5f4d71ec55405f53d5d5d381ecad36d5a01bcda11266adcbfcc59521",
+        true,
+    ),
+    (
+        "timestamp no number",
+        "auth_key=app-key&auth_timestamp=abc&auth_version=1.0",
+        "bcddcf456fe7a5a25a4e1458f85c33c717c4100fa252aa4eed095f7284d10d1f",
+        true,
+    ),
+    (
+        "version 9.9",
+        "auth_key=app-key&auth_timestamp=1795224645&auth_version=9.9",
+        "9a031dec56007da948a8392b270148ef8a2bd05f78ba2159a8ac890da96ed9ff",
+        true,
+    ),
+    (
+        "key of another app, right secret",
+        "auth_key=other-key&auth_timestamp=1795224645&auth_version=1.0",
+        "430f81ec47b871bb459f4196f47953ae3d05afc3be809ce70e5f26e72e28931f",
+        false,
+    ),
+    (
+        "key missing but signed",
+        "auth_timestamp=1795224645&auth_version=1.0",
+        VALID,
+        false,
+    ),
+    (
+        "extra parameters",
+        "auth_key=app-key&auth_timestamp=1795224645&auth_version=1.0&zeta=1&alpha=a%20b%2Bc",
+        "f8f6f1e4047996469e2923de258285c13805efa9e1b17adc15e41625f705f711",
+        true,
+    ),
+    (
+        "parameter added after signing",
+        "auth_key=app-key&auth_timestamp=1795224645&auth_version=1.0&filter_by_prefix=x",
+        VALID,
+        false,
+    ),
+    (
+        "upper-case key sorts first",
+        "auth_key=app-key&auth_timestamp=1795224645&auth_version=1.0&Beta=1",
+        "ad698d63621570d7de1994fb909aad024322df3349f0c095422ce35a942df24d",
+        true,
+    ),
+    (
+        "parameters that are not signed",
+        "auth_key=app-key&auth_timestamp=1795224645&auth_version=1.0&appId=x&appKey=y&channelName=z",
+        VALID,
+        true,
+    ),
+    (
+        "GET with the MD5 of nothing",
+        "auth_key=app-key&auth_timestamp=1795224645&auth_version=1.0&body_md5=d41d8cd98f00b204e9800998ecf8427e",
+        "a4e446f8aea01aea428bbf854c3c8c9aedf096f187e14c8e1948df844fb47281",
+        true,
+    ),
+];
+
 #[tokio::test]
 async fn recorded_requests_are_judged_as_recorded() {
-    let fixture = Fixture::new(without_window());
-    let valid = "ffac1b8d5b7524ec8058f5ae5efc91c54b972c724f85eb8dff0ce759a941d1ff";
-    for (name, query, accepted) in [
-        ("valid", format!("{BASE}&auth_signature={valid}"), true),
-        ("signature first", format!("auth_signature={valid}&{BASE}"), true),
-        ("no auth at all", String::new(), false),
-        (
-            "wrong secret",
-            format!("{BASE}&auth_signature=32a37ea1c88a9fb2992327449771d86eb166117de30520582cbfa2167a84d92d"),
-            false,
-        ),
-        (
-            "timestamp ten years ago",
-            "auth_key=app-key&auth_timestamp=1400000000&auth_version=1.0&auth_signature=8f48d3fe5f4d71ec55405f53d5d5d381ecad36d5a01bcda11266adcbfcc59521".into(),
-            true,
-        ),
-        (
-            "timestamp no number",
-            "auth_key=app-key&auth_timestamp=abc&auth_version=1.0&auth_signature=bcddcf456fe7a5a25a4e1458f85c33c717c4100fa252aa4eed095f7284d10d1f".into(),
-            true,
-        ),
-        (
-            "version 9.9",
-            "auth_key=app-key&auth_timestamp=1795224645&auth_version=9.9&auth_signature=9a031dec56007da948a8392b270148ef8a2bd05f78ba2159a8ac890da96ed9ff".into(),
-            true,
-        ),
-        (
-            "key of another app, right secret",
-            "auth_key=other-key&auth_timestamp=1795224645&auth_version=1.0&auth_signature=430f81ec47b871bb459f4196f47953ae3d05afc3be809ce70e5f26e72e28931f".into(),
-            false,
-        ),
-        (
-            "key missing but signed",
-            format!("auth_timestamp=1795224645&auth_version=1.0&auth_signature={valid}"),
-            false,
-        ),
-        (
-            "extra parameters",
-            format!("{BASE}&zeta=1&alpha=a%20b%2Bc&auth_signature=f8f6f1e4047996469e2923de258285c13805efa9e1b17adc15e41625f705f711"),
-            true,
-        ),
-        (
-            "parameter added after signing",
-            format!("{BASE}&auth_signature={valid}&filter_by_prefix=x"),
-            false,
-        ),
-        (
-            "upper-case key sorts first",
-            format!("{BASE}&Beta=1&auth_signature=ad698d63621570d7de1994fb909aad024322df3349f0c095422ce35a942df24d"),
-            true,
-        ),
-        (
-            "parameters that are not signed",
-            format!("{BASE}&auth_signature={valid}&appId=x&appKey=y&channelName=z"),
-            true,
-        ),
-        (
-            "upper-case signature",
-            format!("{BASE}&auth_signature={}", valid.to_uppercase()),
-            false,
-        ),
-        (
-            "GET with the MD5 of nothing",
-            format!("{BASE}&body_md5=d41d8cd98f00b204e9800998ecf8427e&auth_signature=a4e446f8aea01aea428bbf854c3c8c9aedf096f187e14c8e1948df844fb47281"),
-            true,
-        ),
-    ] {
-        let answer = fixture.get(&format!("/apps/app-id/channels?{query}")).await;
-        let expected = if accepted { (200, r#"{"channels":{}}"#) } else { UNAUTHORIZED };
-        assert_eq!(answer.pair(), expected, "{name}");
+    let fixture = Fixture::new(&without_window());
+    let path = "/apps/app-id/channels";
+    for (name, query, signature, accepted) in RECORDED {
+        let expected = if accepted {
+            (200, r#"{"channels":{}}"#)
+        } else {
+            UNAUTHORIZED
+        };
+        for target in [
+            format!("{path}?{query}&auth_signature={signature}"),
+            format!("{path}?auth_signature={signature}&{query}"),
+        ] {
+            assert_eq!(fixture.get(&target).await.pair(), expected, "{name}");
+        }
+        let shouted = signature.to_uppercase();
+        let target = format!("{path}?{query}&auth_signature={shouted}");
+        assert_eq!(fixture.get(&target).await.pair(), UNAUTHORIZED, "{name}");
     }
+    assert_eq!(fixture.get(path).await.pair(), UNAUTHORIZED);
 }
 
 #[tokio::test]
 async fn recorded_posts_are_judged_as_recorded() {
-    let fixture = Fixture::new(without_window());
+    let fixture = Fixture::new(&without_window());
     let body = r#"{"name":"n","channel":"c","data":"x"}"#;
     let md5 = md5(body);
     for (name, query, accepted) in [
@@ -131,7 +152,7 @@ async fn recorded_posts_are_judged_as_recorded() {
 
 #[tokio::test]
 async fn timestamps_must_be_near() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     let secret = AppSecret::new("app-secret");
     for (offset, status) in [(-590, 200), (590, 200), (-610, 401), (610, 401)] {
         let timestamp = now().checked_add_signed(offset).unwrap();
@@ -148,7 +169,7 @@ async fn timestamps_must_be_near() {
 
 #[tokio::test]
 async fn empty_bodies_may_be_signed_as_nothing_or_as_braces() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     let path = "/apps/app-id/users/1/terminate_connections";
     for (signed_body, status) in [("", 200), ("{}", 200), ("{ }", 401)] {
         let target = signed("POST", path, "", Some(signed_body));
@@ -167,7 +188,7 @@ async fn previous_secret_is_accepted_and_a_disabled_app_is_not() {
     let mut config = config();
     let mut app = App::new("app-id", "app-key", "new-secret");
     config.apps = vec![app.clone()];
-    let fixture = Fixture::new(config);
+    let fixture = Fixture::new(&config);
     assert_eq!(
         fixture.signed_get("/apps/app-id/channels", "").await.status,
         401
@@ -197,7 +218,7 @@ async fn previous_secret_is_accepted_and_a_disabled_app_is_not() {
 async fn path_is_signed_with_or_without_the_prefix_and_as_it_was_sent() {
     let mut config = config();
     config.server.path_prefix = "/w{s}".into();
-    let fixture = Fixture::new(config);
+    let fixture = Fixture::new(&config);
     let inner = "/apps/app-id/channels/presence-a%2Cb";
     for path in [format!("/w{{s}}{inner}"), inner.to_owned()] {
         let target = signed("GET", &path, "", None);
@@ -226,7 +247,7 @@ async fn path_is_signed_with_or_without_the_prefix_and_as_it_was_sent() {
 
 #[tokio::test]
 async fn strangers_are_refused_before_their_body() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     let never = || {
         let pending = http_body_util::StreamBody::new(futures_util::stream::pending::<
             Result<http_body::Frame<bytes::Bytes>, std::io::Error>,
@@ -249,7 +270,7 @@ async fn strangers_are_refused_before_their_body() {
 
 #[tokio::test(start_paused = true)]
 async fn body_that_does_not_come_is_given_up() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     let stalled = http_body_util::StreamBody::new(futures_util::StreamExt::chain(
         futures_util::stream::iter([Ok::<_, std::io::Error>(http_body::Frame::data(
             bytes::Bytes::from_static(b"{"),
@@ -270,7 +291,7 @@ async fn body_that_does_not_come_is_given_up() {
 async fn api_may_have_a_listener_of_its_own() {
     let mut config = config();
     config.server.api = Some(([127, 0, 0, 1].into(), 0));
-    let fixture = Fixture::new(config);
+    let fixture = Fixture::new(&config);
     for (listener, status) in [
         (Listener::Main, 404),
         (Listener::Api, 200),
@@ -290,5 +311,4 @@ async fn api_may_have_a_listener_of_its_own() {
         health.extensions_mut().insert(peer);
         assert_eq!(fixture.ask(health).await.status, 200, "{listener:?}");
     }
-    drop(Arc::clone(&fixture.node));
 }

@@ -10,7 +10,7 @@ use super::{Fixture, config, request, signed};
 
 #[tokio::test]
 async fn every_answer_carries_the_cross_origin_headers_of_soketi() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     for (method, target, status) in [
         (Method::GET, "/", 200),
         (Method::HEAD, "/", 200),
@@ -48,7 +48,7 @@ async fn every_answer_carries_the_cross_origin_headers_of_soketi() {
 async fn of_several_origins_the_matching_one_is_echoed() {
     let mut config = config();
     config.cors.origins = vec!["https://a.test".into(), "https://b.test".into()];
-    let fixture = Fixture::new(config);
+    let fixture = Fixture::new(&config);
     for (origin, allowed) in [
         (Some("https://b.test"), Some("https://b.test")),
         (Some("https://c.test"), None),
@@ -71,7 +71,7 @@ async fn errors_go_out_with_200_on_request_but_health_and_the_real_413_do_not() 
     let mut config = config();
     config.http.status_always_200 = true;
     config.http.request_bytes_max = 1000;
-    let fixture = Fixture::new(config);
+    let fixture = Fixture::new(&config);
     let answer = fixture.get("/apps/app-id/channels").await;
     let body = r#"{"error":"The secret authentication failed","code":401}"#;
     assert_eq!(answer.pair(), (200, body));
@@ -97,7 +97,7 @@ async fn body_statuses(each: usize, together: usize, sizes: [(usize, u16); 4]) {
     let mut config = config();
     config.http.request_bytes_max = each << 10;
     config.http.bodies_in_flight_bytes_max = together << 10;
-    let fixture = Fixture::new(config);
+    let fixture = Fixture::new(&config);
     for (kib, status) in sizes {
         let event = r#"{"name":"n","channel":"c","data":"x"}"#;
         let body = format!("{event}{}", " ".repeat((kib << 10) - event.len()));

@@ -3,10 +3,7 @@
 use axum::http::Method;
 
 use super::{Answer, Fixture, answer, config, request};
-use crate::{
-    config::{Config, Mode},
-    node::Phase,
-};
+use crate::{config::Mode, node::Phase};
 
 async fn ops(fixture: &Fixture, target: &str) -> Answer {
     answer(&fixture.ops, request(Method::GET, target, "")).await
@@ -14,7 +11,7 @@ async fn ops(fixture: &Fixture, target: &str) -> Answer {
 
 #[tokio::test]
 async fn ready_follows_the_phase_and_alive_does_not() {
-    let fixture = Fixture::new(config());
+    let fixture = Fixture::new(&config());
     let closing = r#"{"error":"The server is closing. Choose another server. :)","code":503}"#;
     assert_eq!(fixture.get("/ready").await.pair(), (200, "OK"));
     assert_eq!(ops(&fixture, "/ready").await.pair(), (200, "OK"));
@@ -35,21 +32,20 @@ async fn ready_follows_the_phase_and_alive_does_not() {
 
 #[tokio::test]
 async fn memory_is_told_and_judged() {
-    let field = |answer: &Answer, name: &str| {
-        let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
-        body["memory"][name].as_f64().unwrap()
-    };
-    let fixture = Fixture::new(config());
-    let usage = ops(&fixture, "/usage").await;
-    let total = field(&usage, "total");
-    assert_eq!(field(&usage, "used") + field(&usage, "free"), total);
-    assert!((field(&usage, "percent") - field(&usage, "used") / total * 100.0).abs() < 1e-9);
-    let traffic = fixture.get("/accept-traffic").await;
-    assert_eq!(field(&traffic, "totalSize"), total);
-    assert!(field(&traffic, "usedSize") > 0.0 && field(&traffic, "percentUsage") > 0.0);
+    let read =
+        |answer: &Answer| -> serde_json::Value { serde_json::from_str(&answer.body).unwrap() };
+    let fixture = Fixture::new(&config());
+    let usage = &read(&ops(&fixture, "/usage").await)["memory"];
+    let bytes = |name: &str| usage[name].as_u64().unwrap();
+    assert_eq!(bytes("used") + bytes("free"), bytes("total"));
+    assert!((0.0..100.0).contains(&usage["percent"].as_f64().unwrap()));
+    let traffic = &read(&fixture.get("/accept-traffic").await)["memory"];
+    assert_eq!(traffic["totalSize"], usage["total"]);
+    assert!(traffic["usedSize"].as_u64().unwrap() > 0);
+    assert!((0.0..100.0).contains(&traffic["percentUsage"].as_f64().unwrap()));
     let mut config = config();
     config.server.accept_traffic_percent_max = 0.0;
-    let full = Fixture::new(config).get("/accept-traffic").await;
+    let full = Fixture::new(&config).get("/accept-traffic").await;
     let low = r#"{"error":"Low on memory here. Choose another server. :)","code":503}"#;
     assert_eq!(full.pair(), (503, low));
 }
@@ -58,7 +54,7 @@ async fn memory_is_told_and_judged() {
 async fn workers_answer_health_only() {
     let mut config = config();
     config.server.mode = Mode::Worker;
-    let fixture = Fixture::new(config);
+    let fixture = Fixture::new(&config);
     for (target, status) in [
         ("/", 200),
         ("/ready", 200),
@@ -71,7 +67,7 @@ async fn workers_answer_health_only() {
 
 #[tokio::test]
 async fn metrics_are_served_where_switched_on() {
-    let off = Fixture::new(config());
+    let off = Fixture::new(&config());
     for target in ["/metrics", "/nowhere", "/accept-traffic"] {
         let answer = ops(&off, target).await;
         assert_eq!(
@@ -82,7 +78,7 @@ async fn metrics_are_served_where_switched_on() {
     let mut config = config();
     config.metrics.enabled = true;
     config.server.path_prefix = "/ws".into();
-    let on = Fixture::new(Config { ..config });
+    let on = Fixture::new(&config);
     let answer = ops(&on, "/ws/metrics").await;
     assert_eq!(answer.status, 200);
     assert_eq!(
