@@ -117,9 +117,20 @@ async fn body_statuses(each: usize, together: usize, sizes: [(usize, u16); 4]) {
             assert_eq!(answer.status, status, "{kib} KiB: {}", answer.body);
             let retry = (status == 503).then_some("1");
             assert_eq!(answer.header("retry-after"), retry);
-            let close = (status == 413).then_some("close");
+            let close = (status != 200).then_some("close");
             assert_eq!(answer.header("connection"), close);
         }
+    }
+}
+
+#[tokio::test]
+async fn refused_requests_with_small_bodies_keep_their_connection() {
+    let fixture = Fixture::new(&config());
+    for (bytes, connection) in [(100, None), (8 << 10, None), (9 << 10, Some("close"))] {
+        let asked = request(Method::POST, "/apps/app-id/events", &"x".repeat(bytes));
+        let answer = fixture.ask(asked).await;
+        assert_eq!(answer.status, 401);
+        assert_eq!(answer.header("connection"), connection, "{bytes}");
     }
 }
 
