@@ -98,3 +98,37 @@ async fn metrics_are_served_where_switched_on() {
     assert!(ops(&on, "/ws/metrics?json=").await.body.starts_with('#'));
     assert_eq!(ops(&on, "/metrics").await.status, 404);
 }
+
+#[tokio::test]
+async fn successful_calls_are_counted_and_nothing_else() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let mut config = config();
+    config.apps[0].read_requests_per_second_max = Some(1);
+    let fixture = metrics::with_local_recorder(&recorder, || Fixture::new(&config));
+    let (good, bad) = (
+        r#"{"name":"n","channel":"c","data":"x"}"#,
+        r#"{"name":"n"}"#,
+    );
+    for (body, status) in [(good, 200), (bad, 400)] {
+        let answer = fixture.signed_post("/apps/app-id/events", body).await;
+        assert_eq!(answer.status, status);
+    }
+    for status in [200, 429] {
+        let answer = fixture.signed_get("/apps/app-id/channels", "").await;
+        assert_eq!(answer.status, status);
+    }
+    let terminate = "/apps/app-id/users/1/terminate_connections";
+    assert_eq!(fixture.signed_post(terminate, "{}").await.status, 200);
+    assert_eq!(fixture.get("/apps/app-id/channels").await.status, 401);
+    let text = recorder.handle().render();
+    let transmitted = r#"{"ok":true}{"channels":{}}"#.len();
+    for (name, value) in [
+        ("http_calls_received_total", 2),
+        ("http_received_bytes", good.len() + 2),
+        ("http_transmitted_bytes", transmitted),
+        ("rate_limited_total", 1),
+    ] {
+        let line = format!("\nsoketi_{name}{{app_id=\"app-id\",port=\"6001\"}} {value}\n");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+}
