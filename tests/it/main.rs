@@ -1,1 +1,8 @@
 //! The black-box suite: real sockets, one harness, no knowledge of the code.
+//!
+//! `BOWLINE_BIN` names another binary to test, `BOWLINE_SHARDS` the number of shards, and
+//! `BOWLINE_PEER=soketi` says that the binary is Soketi, which has no port 0.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod connect;
+mod harness;
