@@ -11,7 +11,7 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use client::{Client, Message, PONG, upgrade_request};
-pub(crate) use http::{Http, Response};
+pub(crate) use http::{Http, Response, request_bytes};
 pub(crate) use io::{Io, TlsIo};
 pub(crate) use server::{Binary, Exit, Server, ServerBuilder};
 pub(crate) use sign::{App, SignedTarget, hmac_hex, md5_hex, now_s};
