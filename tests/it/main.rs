@@ -4,6 +4,10 @@
 //! `BOWLINE_PEER=soketi` says that the binary is Soketi, which has no port 0.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod client_events;
 mod connect;
 mod golden;
 mod harness;
+mod presence;
+mod signin;
+mod subscribe;

@@ -17,7 +17,7 @@ use super::http::{Http, Response};
 use super::io::Io;
 use super::sign::App;
 
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(10);
 
 /// Which program is under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,23 +129,21 @@ impl ServerBuilder {
 
     /// Runs a program that is meant to end by itself.
     pub(crate) async fn run(self) -> Exit {
-        let command = self.command();
+        let mut child = self.command().spawn().unwrap();
+        let pid = child.id();
+        let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let run = tokio::task::spawn_blocking(move || {
-            let mut command = command;
-            let mut child = command.spawn().unwrap();
-            let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-            let pid = child.id();
             let reader = std::thread::spawn(move || read_all(&mut err));
-            let guard = Killer(pid);
             let stdout = read_all(&mut out);
             let code = child.wait().unwrap().code();
-            std::mem::forget(guard);
             Exit { code, stdout, stderr: reader.join().unwrap() }
         });
-        let pid_of_hanging = "the process ends by itself";
         match tokio::time::timeout(START, run).await {
             Ok(exit) => exit.unwrap(),
-            Err(_) => panic!("never: {pid_of_hanging}"),
+            Err(_) => {
+                kill(pid, Signal::KILL);
+                panic!("the process goes on, where it should have ended with a message");
+            }
         }
     }
 
@@ -177,15 +175,6 @@ impl ServerBuilder {
         };
         server.await_ready(peer_ports.is_some(), &self.kinds).await;
         server
-    }
-}
-
-/// Kills on unwinding what would otherwise stay.
-struct Killer(u32);
-
-impl Drop for Killer {
-    fn drop(&mut self) {
-        kill(self.0, Signal::KILL);
     }
 }
 
