@@ -4,10 +4,13 @@
 //! `BOWLINE_PEER=soketi` says that the binary is Soketi, which has no port 0.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cache;
 mod client_events;
 mod connect;
 mod golden;
 mod harness;
+mod http_auth;
 mod presence;
 mod signin;
 mod subscribe;
+mod subscription_count;
