@@ -80,7 +80,7 @@ describe('pusher-js: channels', () => {
   });
 
   it('reports subscription_error for a wrong signature and stays connected', async () => {
-    const client = await connect(server, end, 'ann', '&secret=wrong');
+    const client = await connect(server, end, 'ann', { query: '&secret=wrong' });
     const error = await next(client.subscribe('private-orders'), 'pusher:subscription_error');
     assert.equal(error.status, 401);
     assert.equal(error.type, 'AuthError');
@@ -205,8 +205,8 @@ describe('pusher-js: client events', () => {
 });
 
 describe('pusher-js: users', () => {
-  async function signedIn(who, query) {
-    const client = await connect(server, end, who, query);
+  async function signedIn(who, special) {
+    const client = await connect(server, end, who, special);
     const signed = new Promise((done) => client.connection.bind('message', ({ event }) => event === 'pusher:signin_success' && done()));
     const listening = new Promise((done) =>
       client.connection.bind('message', ({ event, channel }) => {
@@ -246,7 +246,7 @@ describe('pusher-js: users', () => {
   });
 
   it('is closed when the sign-in is wrongly signed', async () => {
-    const client = await connect(server, end, 'mallory', '&secret=wrong');
+    const client = await connect(server, end, 'mallory', { query: '&secret=wrong' });
     const refused = next(client.connection, 'disconnected');
     const told = next(client.connection, 'error');
     client.signin();
@@ -256,7 +256,7 @@ describe('pusher-js: users', () => {
   });
 
   it('hears of its watchlist going online and offline', onlyBowline('it has no watchlists'), async () => {
-    const gina = await signedIn('gina', '&watch=hugo,iris');
+    const gina = await signedIn('gina', { query: '&watch=hugo,iris' });
     const online = next(gina.user.watchlist, 'online');
     const hugo = await signedIn('hugo');
     assert.deepEqual((await online).user_ids, ['hugo']);
@@ -267,7 +267,7 @@ describe('pusher-js: users', () => {
 
   it('hears at sign-in who of its watchlist is online', onlyBowline('it has no watchlists'), async () => {
     await signedIn('jane');
-    const kim = await connect(server, end, 'kim', '&watch=jane,leo');
+    const kim = await connect(server, end, 'kim', { query: '&watch=jane,leo' });
     const online = next(kim.user.watchlist, 'online');
     kim.signin();
     assert.deepEqual((await online).user_ids, ['jane']);

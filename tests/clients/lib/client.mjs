@@ -3,8 +3,11 @@ import Pusher from 'pusher-js';
 import { app } from './server.mjs';
 import { next } from './wait.mjs';
 
-/** The options that reach `server`; `who` is the user the application's end signs for. */
-export function options(server, end, who = 'ann', query = '') {
+/**
+ * The options that reach `server`; `who` is the user the application's end signs for, `query` asks it
+ * for something special (app-end.mjs), and all else is pusher-js's own options.
+ */
+export function options(server, end, who = 'ann', { query = '', ...overrides } = {}) {
   return {
     cluster: '',
     wsHost: server.host,
@@ -14,14 +17,15 @@ export function options(server, end, who = 'ann', query = '') {
     disableStats: true,
     channelAuthorization: { endpoint: `${end.url}/auth?user=${who}${query}`, transport: 'ajax' },
     userAuthentication: { endpoint: `${end.url}/user-auth?user=${who}${query}`, transport: 'ajax' },
+    ...overrides,
   };
 }
 
 const open = new Set();
 
 /** A connected client. `disconnectAll` closes it. */
-export async function connect(server, end, who, query) {
-  const client = new Pusher(app.key, options(server, end, who, query));
+export async function connect(server, end, who, special) {
+  const client = new Pusher(app.key, options(server, end, who, special));
   open.add(client);
   if (client.connection.state !== 'connected') await next(client.connection, 'connected');
   return client;
