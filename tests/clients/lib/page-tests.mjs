@@ -1,0 +1,85 @@
+// A page with unmodified pusher-js in a real browser.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { AppEnd, library } from './app-end.mjs';
+import * as browsers from './browsers.mjs';
+import { connect, disconnectAll, join } from './client.mjs';
+import { Server, app } from './server.mjs';
+import { needs, tool } from './tools.mjs';
+import { next, until } from './wait.mjs';
+
+/** pusher-js waits 15 s once a connection was refused. */
+const RECONNECT_MS = 40_000;
+
+const distribution = createRequire(import.meta.url).resolve('pusher-js/dist/web/pusher-with-encryption.js');
+
+/** The same tests in the browser `name`: a file of their own each, so that their waits overlap. */
+export const pageTests = (name) => describe(`pusher-js in ${name}`, needs(tool[name]()), () => inBrowser(name));
+
+function inBrowser(name) {
+  let server, end, api, browser;
+  const secret = `private-encrypted-${name}`;
+  const room = `presence-${name}`;
+
+  before(async () => {
+    end = await AppEnd.start();
+    end.page('/page', 'text/html', await readFile(new URL('page.html', import.meta.url)));
+    end.page('/pusher.js', 'text/javascript', await readFile(distribution));
+    server = await Server.start({ DEFAULT_APP_ENABLE_CLIENT_MESSAGES: true });
+    api = library(server);
+    browser = await browsers[name]();
+  });
+  afterEach(disconnectAll);
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+    await end?.stop();
+  });
+
+  async function open(...channels) {
+    const query = new URLSearchParams({ host: server.host, port: server.port, key: app.key, user: 'ann', channels });
+    const page = await browser.open(`${end.url}/page?${query}`);
+    const text = (id) => page.evaluate(`document.getElementById('${id}').textContent`);
+    page.shows = (id, wanted, ms) => until(async () => (await text(id)).includes(wanted), `#${id} to show ${wanted}`, ms);
+    await page.shows('joined', [...channels].sort().join(','));
+    return page;
+  }
+
+  it('shows what is published on public, private and encrypted channels', async () => {
+    const page = await open('news', 'private-news', secret);
+    for (const channel of ['news', 'private-news', secret]) {
+      await api.trigger(channel, 'greet', { text: `hello ${channel} ✓` });
+      await page.shows('events', `${channel} greet {"text":"hello ${channel} ✓"}`);
+    }
+  });
+
+  it('joins a presence channel, sees who comes and goes and whispers', async () => {
+    const page = await open(room);
+    await page.shows('members', 'ann');
+    const bob = await connect(server, end, 'bob');
+    const channel = await join(bob, room);
+    assert.deepEqual(Object.keys(channel.members.members).sort(), ['ann', 'bob']);
+    await page.shows('members', 'ann,bob');
+    const heard = next(channel, 'client-whisper');
+    await page.evaluate(`document.getElementById('whisper').click()`);
+    assert.deepEqual(await heard, { from: 'ann' });
+    channel.trigger('client-answer', { from: 'bob' });
+    await page.shows('events', `${room} client-answer {"from":"bob"}`);
+    bob.disconnect();
+    await until(async () => (await page.evaluate(`document.getElementById('members').textContent`)) === 'ann', 'bob to go');
+  });
+
+  it('comes back after a restart of the server and goes on receiving', async () => {
+    const page = await open('private-news', room);
+    assert.equal(await server.restart(), 0);
+    await page.shows('connections', '2', RECONNECT_MS);
+    await until(async () => {
+      const { channels } = await (await api.get({ path: '/channels' })).json();
+      return 'private-news' in channels && room in channels;
+    }, 'the page to join its channels again');
+    await api.trigger('private-news', 'greet', { text: 'again' });
+    await page.shows('events', 'private-news greet {"text":"again"}');
+  });
+}
