@@ -3,7 +3,6 @@
 // Laravel's own classes do all the work; `Pusher.php` stands in for the one library that is missing.
 
 require '/usr/share/php/Illuminate/autoload.php';
-require '/usr/share/php/Illuminate/Foundation/autoload.php';
 require __DIR__ . '/Pusher.php';
 
 use Illuminate\Auth\GenericUser;
