@@ -24,7 +24,7 @@ describe("Laravel's broadcaster", needs(tool.laravel()), () => {
 
   /** An Echo that asks Laravel's own /broadcasting/auth with the user's bearer token. */
   function user(id) {
-    const headers = { Accept: 'application/json', Authorization: `Bearer ${id}` };
+    const headers = { 'X-Requested-With': 'XMLHttpRequest', Authorization: `Bearer ${id}` };
     const channelAuthorization = { endpoint: `${laravel.url}/broadcasting/auth`, transport: 'ajax', headers };
     open.push(echo(server, end, 'unused', { channelAuthorization }));
     return open.at(-1);
