@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Agent } from 'node:http';
 import { after, afterEach, before, describe, it } from 'node:test';
 import Pusher from 'pusher';
 import { AppEnd, library } from './lib/app-end.mjs';
@@ -55,6 +56,20 @@ describe('pusher for Node: publishing', () => {
     await api.trigger('others', 'second', {});
     await fence;
     assert.deepEqual(heard(mine).map(({ event }) => event), ['second']);
+  });
+
+  it('keeps one connection for many calls', onlyBowline('it closes after every answer'), async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    let connections = 0;
+    const { createConnection } = agent;
+    agent.createConnection = (...args) => {
+      connections += 1;
+      return createConnection.apply(agent, args);
+    };
+    const kept = library(server, { agent });
+    for (let n = 0; n < 5; n += 1) await (await kept.trigger('kept', `k-${n}`, { n })).text();
+    agent.destroy();
+    assert.equal(connections, 1);
   });
 
   it('is told the counts that info asks for', onlyBowline('it ignores info'), async () => {

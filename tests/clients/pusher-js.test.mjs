@@ -42,6 +42,19 @@ describe('pusher-js: connecting', () => {
   });
 });
 
+describe('pusher-js: paths', () => {
+  it('reaches a server behind a path prefix', async () => {
+    const prefixed = await Server.start({ PATH_PREFIX: '/push' });
+    try {
+      const client = await connect(prefixed, end, 'ann', { wsPath: '/push' });
+      await join(client, 'private-orders');
+    } finally {
+      disconnectAll();
+      await prefixed.stop();
+    }
+  });
+});
+
 describe('pusher-js: channels', () => {
   it('receives a published event on a public channel, as text and as an object', async () => {
     const channel = await join(await connect(server, end), 'news');
@@ -123,6 +136,16 @@ describe('pusher-js: channels', () => {
       const client = await connect(server, end);
       assert.deepEqual(await next(client.subscribe(name), 'snow'), { cm: 3 }, name);
     }
+  });
+
+  it('replays on a presence cache channel after the members', async () => {
+    await api.trigger('presence-cache-room', 'topic', { title: 'tea' });
+    const client = await connect(server, end);
+    const channel = await join(client, 'presence-cache-room');
+    await until(() => heard(channel).length > 0, 'the cached event');
+    const order = channel.heard.map(({ event }) => event);
+    assert.deepEqual(order, ['pusher:subscription_succeeded', 'topic']);
+    assert.equal(channel.members.count, 1);
   });
 
   it('counts subscriptions of a channel', onlyBowline('it has no subscription_count'), async () => {

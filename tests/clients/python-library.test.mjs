@@ -16,6 +16,7 @@ describe('pusher for Python', skip, () => {
     end = await AppEnd.start();
     server = await Server.start({
       EVENT_MAX_SIZE_IN_KB: 10,
+      DEFAULT_APP_USER_AUTHENTICATION: true,
       DEFAULT_APP_WEBHOOKS: JSON.stringify([{ url: `${end.url}/hooks`, event_types: ['channel_occupied'] }]),
     });
     driver = new Driver(python, [new URL('python_library.py', import.meta.url).pathname]);
@@ -97,6 +98,15 @@ describe('pusher for Python', skip, () => {
     await join(client, 'private-py-signed');
     const room = await join(client, 'presence-py-signed');
     assert.deepEqual(room.members.me, { id: 'py', info: { name: 'Py' } });
+  });
+
+  it('signs users in', async () => {
+    const customHandler = ({ socketId }, callback) =>
+      ok('authenticate_user', socketId, { id: 'py', name: 'Py' }).then((auth) => callback(null, auth), callback);
+    const client = await connect(server, end, 'py', { userAuthentication: { customHandler } });
+    const signed = next(client.connection, 'message');
+    client.signin();
+    assert.equal((await signed).event, 'pusher:signin_success');
   });
 
   it('accepts the signature of a webhook and no other', async () => {

@@ -56,10 +56,6 @@ export class Server {
     return server;
   }
 
-  get url() {
-    return `http://${this.host}:${this.port}`;
-  }
-
   /** SIGTERM, then the exit code (or the signal's name). */
   async stop() {
     this.#child.kill('SIGTERM');
@@ -108,7 +104,9 @@ export class Server {
   async #answers(port) {
     this.#child.stdout.resume();
     this.#child.stderr.resume();
-    const asked = async () => (await fetch(`http://127.0.0.1:${port}/ready`)).ok;
+    const scheme = 'SSL_CERT' in this.#variables ? 'https' : 'http';
+    const prefix = this.#variables.PATH_PREFIX ?? '';
+    const asked = async () => (await fetch(`${scheme}://127.0.0.1:${port}${prefix}/ready`)).ok;
     while (!(await asked().catch(() => false))) await pause(50);
     return port;
   }

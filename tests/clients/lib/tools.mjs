@@ -21,6 +21,7 @@ export const tool = {
   pythonLibrary: () => ['Python library pusher', works(python, ['-c', 'import pusher'])],
   chromium: () => ['chromium', chromiumPath !== undefined],
   firefox: () => ['firefox-esr', works('firefox-esr', ['--version'])],
+  openssl: () => ['openssl', works('openssl', ['version'])],
   laravel: () => ['php-laravel-framework', works('php', ['-r', `exit(is_file('${laravelAutoload}') ? 0 : 1);`])],
 };
 
