@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { AppEnd, library } from './app-end.mjs';
 import * as browsers from './browsers.mjs';
 import { connect, disconnectAll, join } from './client.mjs';
-import { Server, app } from './server.mjs';
+import { Server, app, onlyBowline } from './server.mjs';
 import { needs, tool } from './tools.mjs';
 import { next, until } from './wait.mjs';
 
@@ -38,11 +38,16 @@ function inBrowser(name) {
     await end?.stop();
   });
 
-  async function open(...channels) {
-    const query = new URLSearchParams({ host: server.host, port: server.port, key: app.key, user: 'ann', channels });
+  async function visit(at, channels) {
+    const query = new URLSearchParams({ host: at.host, port: at.port, key: app.key, user: 'ann', channels });
     const page = await browser.open(`${end.url}/page?${query}`);
     const text = (id) => page.evaluate(`document.getElementById('${id}').textContent`);
     page.shows = (id, wanted, ms) => until(async () => (await text(id)).includes(wanted), `#${id} to show ${wanted}`, ms);
+    return page;
+  }
+
+  async function open(...channels) {
+    const page = await visit(server, channels);
     await page.shows('joined', [...channels].sort().join(','));
     return page;
   }
@@ -69,6 +74,19 @@ function inBrowser(name) {
     await page.shows('events', `${room} client-answer {"from":"bob"}`);
     bob.disconnect();
     await until(async () => (await page.evaluate(`document.getElementById('members').textContent`)) === 'ann', 'bob to go');
+  });
+
+  it('is let in or refused by its origin', onlyBowline('it does not look at origins'), async () => {
+    const strict = await Server.start({ DEFAULT_APP_ALLOWED_ORIGINS: '["example.org"]' });
+    const lenient = await Server.start({ DEFAULT_APP_ALLOWED_ORIGINS: '["example.org","127.0.0.1"]' });
+    try {
+      const refused = await visit(strict, ['news']);
+      await refused.shows('error', '"code":4009');
+      await refused.shows('state', 'disconnected');
+      await (await visit(lenient, ['news'])).shows('joined', 'news');
+    } finally {
+      await Promise.all([strict.stop(), lenient.stop()]);
+    }
   });
 
   it('comes back after a restart of the server and goes on receiving', async () => {

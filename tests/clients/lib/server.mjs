@@ -74,7 +74,7 @@ export class Server {
     const pick = peerHasNoPortZero ? freePort : () => 0;
     const port = this.port || (await pick());
     this.#child = spawn(program, ['start'], {
-      env: { ...process.env, ...prefixed(defaults(port, await pick())), ...prefixed(this.#variables) },
+      env: { ...inherited(), ...prefixed(defaults(port, await pick())), ...prefixed(this.#variables) },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     running.add(this.#child);
@@ -110,6 +110,12 @@ export class Server {
     while (!(await asked().catch(() => false))) await pause(50);
     return port;
   }
+}
+
+/** The environment without what is the suite's own, and without settings of a server that are not the test's. */
+function inherited() {
+  const dropped = /^(SOKETI_.*|BOWLINE_(BIN|PEER|PYTHON))$/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !dropped.test(name)));
 }
 
 function defaults(port, metricsPort) {
