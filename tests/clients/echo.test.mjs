@@ -36,7 +36,8 @@ describe('laravel-echo', () => {
 
   it('listens on public and private channels', async () => {
     const client = user('ann');
-    for (const [channel, name] of [[client.channel('orders'), 'orders'], [client.private('orders'), 'private-orders']]) {
+    for (const [join, name] of [['channel', 'orders'], ['private', 'private-orders']]) {
+      const channel = client[join]('orders');
       await subscribed(channel);
       const shipped = called((f) => channel.listen('.order.shipped', f), `order.shipped on ${name}`);
       await api.trigger(name, 'order.shipped', { id: 7 });
