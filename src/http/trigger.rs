@@ -129,11 +129,11 @@ fn judge_event<'a>(body: &'a str, limits: &Limits) -> (u32, Result<Event<'a>, Ap
     let max = limits.event_channels_max;
     let channels = match (given.channels, given.channel) {
         (Some(list), _) => array(list, max),
-        (None, Some(one)) => Some(List {
+        (None, Some(one)) if !is_falsy(one.get()) => Some(List {
             kept: smallvec![one],
             count: 1,
         }),
-        (None, None) => None,
+        (None, _) => None,
     };
     let points = channels.as_ref().map_or(1, |list| saturated(list.count));
     let event = channels

@@ -39,6 +39,7 @@ async fn bodies_that_are_no_event_are_refused() {
         r#"{"name":"n","channel":"c","data":false}"#,
         r#"{"name":"n","data":"x"}"#,
         r#"{"name":"n","channel":7,"data":"x"}"#,
+        r#"{"name":"n","channel":"","data":"x"}"#,
         r#"{"name":"n","channels":"abc","data":"x"}"#,
         r#"{"name":"n","channels":[1],"data":"x"}"#,
         r#"["n","x",null,"c"]"#,
