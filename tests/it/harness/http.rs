@@ -124,6 +124,16 @@ impl Http {
         within("an HTTP answer", self.read(false)).await
     }
 
+    /// The next answer, or nothing if the connection ends first.
+    pub(crate) async fn answer_or_end(&mut self) -> Option<Response> {
+        while self.buffer.is_empty() {
+            if self.fill().await == 0 {
+                return None;
+            }
+        }
+        Some(self.read(false).await)
+    }
+
     /// Everything until the server ends the connection.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         within("the end of an HTTP connection", async {
