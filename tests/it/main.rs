@@ -4,6 +4,7 @@
 //! `BOWLINE_PEER=soketi` says that the binary is Soketi, which has no port 0.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod api_listener;
 mod cache;
 mod client_events;
 mod connect;
@@ -17,10 +18,15 @@ mod http_limits;
 mod limits;
 mod metrics;
 mod ops;
+mod origins;
 mod presence;
+mod proxy;
 mod rate_limits;
+mod reload;
 mod robustness;
 mod signin;
 mod subscribe;
 mod subscription_count;
+mod tls;
+mod unix;
 mod webhooks;
