@@ -18,9 +18,15 @@ async fn the_api_moves_to_its_own_port() {
     let target = server.app.target("POST", "/events").body(body).build();
     let api = server.api.unwrap();
     let mut http = Http::connect(api).await;
-    http.request("POST", &target, &[], Some(body)).await.expect(200, r#"{"ok":true}"#);
+    http.request("POST", &target, &[], Some(body))
+        .await
+        .expect(200, r#"{"ok":true}"#);
     client.expect_event("n").await;
-    let main = server.http().await.request("POST", &target, &[], Some(body)).await;
+    let main = server
+        .http()
+        .await
+        .request("POST", &target, &[], Some(body))
+        .await;
     assert_eq!(main.status, 404);
     let refused = Client::upgrade(Io::tcp(api).await, "/app/app-key", &[]).await;
     assert_eq!(refused.err().map(|response| response.status), Some(404));

@@ -22,7 +22,12 @@ async fn closed_with_4200(mut client: Client) -> Instant {
     loop {
         match client.recv().await {
             Message::Text(text) if text.contains("\"pusher:error\"") => {
-                assert_eq!(text, format!(r#"{{"event":"pusher:error","data":{{"code":4200,"message":"{CLOSED}"}}}}"#));
+                assert_eq!(
+                    text,
+                    format!(
+                        r#"{{"event":"pusher:error","data":{{"code":4200,"message":"{CLOSED}"}}}}"#
+                    )
+                );
             }
             Message::Text(_) => {}
             Message::Close { code, reason } => {
@@ -42,7 +47,11 @@ async fn with_no_sockets_it_ends_at_once_with_0() {
         let begin = Instant::now();
         server.signal(signal);
         assert_eq!(server.wait_exit().await.code(), Some(0));
-        assert!(begin.elapsed() < Duration::from_millis(1500), "{:?}", begin.elapsed());
+        assert!(
+            begin.elapsed() < Duration::from_millis(1500),
+            "{:?}",
+            begin.elapsed()
+        );
     }
 }
 
@@ -55,16 +64,25 @@ async fn every_socket_is_closed_with_4200_spread_over_time() {
     }
     let begin = Instant::now();
     server.signal(Signal::TERM);
-    let tasks: Vec<_> = clients.into_iter().map(|client| tokio::spawn(closed_with_4200(client))).collect();
+    let tasks: Vec<_> = clients
+        .into_iter()
+        .map(|client| tokio::spawn(closed_with_4200(client)))
+        .collect();
     let mut times = Vec::new();
     for task in tasks {
         times.push(task.await.unwrap() - begin);
     }
     times.sort();
-    assert!(times[19] - times[0] > Duration::from_millis(400), "spread, not at once: {times:?}");
+    assert!(
+        times[19] - times[0] > Duration::from_millis(400),
+        "spread, not at once: {times:?}"
+    );
     assert!(times[19] < Duration::from_millis(2500), "{times:?}");
     let middle = times[10];
-    assert!(middle > Duration::from_millis(150) && middle < Duration::from_millis(1400), "evenly: {times:?}");
+    assert!(
+        middle > Duration::from_millis(150) && middle < Duration::from_millis(1400),
+        "evenly: {times:?}"
+    );
     assert_eq!(server.wait_exit().await.code(), Some(0));
     assert!(begin.elapsed() < Duration::from_millis(4000));
 }
@@ -74,10 +92,20 @@ async fn ready_is_503_while_everything_else_goes_on() {
     let mut server = slowly(5000, 1500, 200).start().await;
     let mut client = server.subscribed("room").await;
     server.signal(Signal::TERM);
-    crate::harness::eventually("not ready", async || server.raw("GET", "/ready").await.status == 503).await;
-    for response in [server.raw("GET", "/ready").await, server.ops("/ready").await, server.raw("GET", "/accept-traffic").await] {
+    crate::harness::eventually("not ready", async || {
+        server.raw("GET", "/ready").await.status == 503
+    })
+    .await;
+    for response in [
+        server.raw("GET", "/ready").await,
+        server.ops("/ready").await,
+        server.raw("GET", "/accept-traffic").await,
+    ] {
         assert_eq!(response.status, 503);
-        assert_eq!(response.json()["error"], "The server is closing. Choose another server. :)");
+        assert_eq!(
+            response.json()["error"],
+            "The server is closing. Choose another server. :)"
+        );
     }
     server.raw("GET", "/").await.expect(200, "OK");
     // Within the delay a new client is served like any other.
@@ -98,12 +126,19 @@ async fn a_handshake_that_comes_late_is_held_then_refused_with_4200() {
         clients.push(server.connect().await);
     }
     server.signal(Signal::TERM);
-    crate::harness::eventually("not ready", async || server.raw("GET", "/ready").await.status == 503).await;
+    crate::harness::eventually("not ready", async || {
+        server.raw("GET", "/ready").await.status == 503
+    })
+    .await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     let begin = Instant::now();
     let mut late = server.open("/app/app-key").await;
     late.expect_refusal(4200, CLOSING).await;
-    assert!(begin.elapsed() < Duration::from_millis(1600), "held for up to a second: {:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_millis(1600),
+        "held for up to a second: {:?}",
+        begin.elapsed()
+    );
     // Not cut: those whose turn has not come are still served.
     let mut last = clients.pop().unwrap();
     last.send_text(r#"{"event":"pusher:ping"}"#).await;
@@ -145,7 +180,10 @@ async fn publishing_goes_on_until_the_port_closes() {
         loop {
             match client.recv().await {
                 Message::Text(text) if text.contains("\"n\"") => {
-                    assert!(text.contains(&format!("\"data\":\"{next}\"")), "{text} where {next} was due");
+                    assert!(
+                        text.contains(&format!("\"data\":\"{next}\"")),
+                        "{text} where {next} was due"
+                    );
                     next += 1;
                 }
                 Message::Text(text) => assert!(text.contains("4200"), "{text}"),
@@ -168,12 +206,19 @@ async fn a_second_signal_ends_at_once() {
     let mut server = slowly(20_000, 10_000, 5000).start().await;
     let _client = server.connect().await;
     server.signal(Signal::TERM);
-    crate::harness::eventually("not ready", async || server.raw("GET", "/ready").await.status == 503).await;
+    crate::harness::eventually("not ready", async || {
+        server.raw("GET", "/ready").await.status == 503
+    })
+    .await;
     assert!(server.exited().is_none());
     let begin = Instant::now();
     server.signal(Signal::TERM);
     server.wait_exit().await;
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -186,7 +231,11 @@ async fn the_grace_period_is_the_hard_limit() {
     client.expect_close(4200).await;
     // It never answers the close, and still the server ends.
     assert_eq!(server.wait_exit().await.code(), Some(0));
-    assert!(begin.elapsed() < Duration::from_millis(1500), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_millis(1500),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -200,7 +249,11 @@ async fn a_client_that_does_not_read_cannot_hold_the_exit() {
     let begin = Instant::now();
     server.signal(Signal::TERM);
     assert_eq!(server.wait_exit().await.code(), Some(0));
-    assert!(begin.elapsed() < Duration::from_millis(2500), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_millis(2500),
+        "{:?}",
+        begin.elapsed()
+    );
     drop(stalled);
 }
 
@@ -208,7 +261,12 @@ async fn a_client_that_does_not_read_cannot_hold_the_exit() {
 async fn a_lone_node_flushes_its_webhooks() {
     let receiver = Receiver::start().await;
     receiver.answer("/all", [Answer::after(Duration::from_millis(300))]);
-    let kinds = ["channel_occupied", "channel_vacated", "member_added", "member_removed"];
+    let kinds = [
+        "channel_occupied",
+        "channel_vacated",
+        "member_added",
+        "member_removed",
+    ];
     let hooks = json!([{"url": receiver.url("/all"), "event_types": kinds}]);
     let mut server = slowly(5000, 0, 200)
         .env("SOKETI_DEFAULT_APP_WEBHOOKS", hooks)
@@ -216,7 +274,9 @@ async fn a_lone_node_flushes_its_webhooks() {
         .start()
         .await;
     let mut leaver = server.connect().await;
-    leaver.presence("presence-early", r#"{"user_id":"1"}"#).await;
+    leaver
+        .presence("presence-early", r#"{"user_id":"1"}"#)
+        .await;
     leaver.close().await;
     let mut client = server.connect().await;
     client.presence("presence-p", r#"{"user_id":"1"}"#).await;
@@ -226,11 +286,23 @@ async fn a_lone_node_flushes_its_webhooks() {
     let mut seen: Vec<String> = Vec::new();
     for hook in receiver.waiting() {
         for event in hook.events() {
-            seen.push(format!("{} {}", event["name"].as_str().unwrap(), event["channel"].as_str().unwrap()));
+            seen.push(format!(
+                "{} {}",
+                event["name"].as_str().unwrap(),
+                event["channel"].as_str().unwrap()
+            ));
         }
     }
     seen.sort();
-    let want: Vec<String> = kinds.iter().flat_map(|kind| [format!("{kind} presence-early"), format!("{kind} presence-p")]).collect();
+    let want: Vec<String> = kinds
+        .iter()
+        .flat_map(|kind| {
+            [
+                format!("{kind} presence-early"),
+                format!("{kind} presence-p"),
+            ]
+        })
+        .collect();
     assert_eq!(seen, want);
 }
 

@@ -7,9 +7,10 @@
 mod api_listener;
 mod cache;
 mod client_events;
+mod config;
 mod connect;
-mod golden;
 mod drain;
+mod golden;
 mod harness;
 mod http_auth;
 mod http_channels;

@@ -24,13 +24,22 @@ const SOKETI: [(&str, &str); 16] = [
 ];
 
 async fn start() -> Server {
-    Server::builder().env("SOKETI_METRICS_ENABLED", 1).start().await
+    Server::builder()
+        .env("SOKETI_METRICS_ENABLED", 1)
+        .start()
+        .await
 }
 
 /// The value of `soketi_NAME{app_id="app-id",port="PORT"}`.
 fn sample(server: &Server, response: &Response, name: &str) -> f64 {
-    let start = format!("soketi_{name}{{app_id=\"app-id\",port=\"{}\"}} ", server.main.port());
-    let line = response.text().lines().find_map(|line| line.strip_prefix(&start));
+    let start = format!(
+        "soketi_{name}{{app_id=\"app-id\",port=\"{}\"}} ",
+        server.main.port()
+    );
+    let line = response
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix(&start));
     line.map_or(0.0, |value| value.parse().unwrap())
 }
 
@@ -40,7 +49,10 @@ async fn every_name_of_soketis_is_there_with_its_type() {
     let _client = server.connect().await;
     let response = server.ops("/metrics").await;
     assert_eq!(response.status, 200);
-    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(
+        response.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
     for (name, kind) in SOKETI {
         let line = format!("# TYPE soketi_{name} {kind}");
         assert!(response.text().lines().any(|have| have == line), "{line}");
@@ -56,8 +68,15 @@ async fn every_name_of_soketis_is_there_with_its_type() {
         "process_max_fds",
     ] {
         let start = format!("soketi_{name}{{port=\"{}\"}} ", server.main.port());
-        let line = response.text().lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_else(|| panic!("{name}"));
-        assert!(line.parse::<f64>().unwrap() > 0.0 || name.contains("cpu"), "{name} {line}");
+        let line = response
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix(&start))
+            .unwrap_or_else(|| panic!("{name}"));
+        assert!(
+            line.parse::<f64>().unwrap() > 0.0 || name.contains("cpu"),
+            "{name} {line}"
+        );
     }
     assert!(!response.text().contains("nodejs_"));
 }
@@ -70,12 +89,20 @@ async fn every_line_is_prometheus_text() {
     let response = server.ops("/metrics").await;
     for line in response.text().lines().filter(|line| !line.is_empty()) {
         if line.starts_with('#') {
-            assert!(line.starts_with("# HELP ") || line.starts_with("# TYPE "), "{line}");
+            assert!(
+                line.starts_with("# HELP ") || line.starts_with("# TYPE "),
+                "{line}"
+            );
             continue;
         }
         let (series, value) = line.rsplit_once(' ').unwrap();
         assert!(value.parse::<f64>().is_ok() || value == "+Inf", "{line}");
-        assert!(series.starts_with("soketi_") && !series.contains("channel=") && !series.contains("socket_id="), "{line}");
+        assert!(
+            series.starts_with("soketi_")
+                && !series.contains("channel=")
+                && !series.contains("socket_id="),
+            "{line}"
+        );
     }
 }
 
@@ -89,8 +116,16 @@ async fn connections_are_counted_as_they_are() {
     let (first, second) = (server.connect().await, server.connect().await);
     for _ in 0..3 {
         let message = "The current concurrent connections quota has been reached.";
-        server.open("/app/app-key").await.expect_refusal(4100, message).await;
-        server.open("/app/nope").await.expect_refusal(4001, "App key nope does not exist.").await;
+        server
+            .open("/app/app-key")
+            .await
+            .expect_refusal(4100, message)
+            .await;
+        server
+            .open("/app/nope")
+            .await
+            .expect_refusal(4001, "App key nope does not exist.")
+            .await;
     }
     let response = server.ops("/metrics").await;
     assert_eq!(sample(&server, &response, "connected"), 2.0);
@@ -102,7 +137,8 @@ async fn connections_are_counted_as_they_are() {
     while second.recv().await != crate::harness::Message::End {}
     eventually("nobody is connected", async || {
         let response = server.ops("/metrics").await;
-        sample(&server, &response, "connected") == 0.0 && sample(&server, &response, "new_disconnections_total") == 2.0
+        sample(&server, &response, "connected") == 0.0
+            && sample(&server, &response, "new_disconnections_total") == 2.0
     })
     .await;
 }
@@ -122,15 +158,33 @@ async fn messages_and_calls_move_their_counters() {
     client.expect_silence().await;
     let frame = r#"{"event":"e","channel":"room","data":"1"}"#.len();
     let pong = crate::harness::PONG.len();
-    let grown = async |name: &str| sample(&server, &server.ops("/metrics").await, name) - sample(&server, &before, name);
-    eventually("the counters have moved", async || grown("ws_messages_sent_total").await >= 2.0).await;
+    let grown = async |name: &str| {
+        sample(&server, &server.ops("/metrics").await, name) - sample(&server, &before, name)
+    };
+    eventually("the counters have moved", async || {
+        grown("ws_messages_sent_total").await >= 2.0
+    })
+    .await;
     assert_eq!(grown("ws_messages_sent_total").await, 2.0);
     assert_eq!(grown("ws_messages_received_total").await, 1.0);
-    assert_eq!(grown("socket_transmitted_bytes").await, (frame + pong) as f64);
+    assert_eq!(
+        grown("socket_transmitted_bytes").await,
+        (frame + pong) as f64
+    );
     assert!(grown("socket_received_bytes").await > 0.0);
-    assert_eq!(grown("http_calls_received_total").await, 2.0, "the refused one does not count");
-    let body = json!({"name": "e", "channels": ["room"], "data": "1"}).to_string().len();
-    assert_eq!(grown("http_received_bytes").await, (body + 2) as f64, "2 for a GET");
+    assert_eq!(
+        grown("http_calls_received_total").await,
+        2.0,
+        "the refused one does not count"
+    );
+    let body = json!({"name": "e", "channels": ["room"], "data": "1"})
+        .to_string()
+        .len();
+    assert_eq!(
+        grown("http_received_bytes").await,
+        (body + 2) as f64,
+        "2 for a GET"
+    );
     assert!(grown("http_transmitted_bytes").await > 0.0);
 }
 
@@ -141,13 +195,31 @@ async fn json_is_an_array_of_metrics() {
     let response = server.ops("/metrics?json=1").await;
     assert_eq!(response.status, 200);
     let metrics = response.json();
-    let connected = metrics.as_array().unwrap().iter().find(|metric| metric["name"] == "soketi_connected").unwrap();
-    assert_eq!((&connected["type"], &connected["aggregator"]), (&json!("gauge"), &json!("sum")));
+    let connected = metrics
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|metric| metric["name"] == "soketi_connected")
+        .unwrap();
+    assert_eq!(
+        (&connected["type"], &connected["aggregator"]),
+        (&json!("gauge"), &json!("sum"))
+    );
     assert!(connected["help"].is_string());
-    assert_eq!(connected["values"], json!([{"value": 1, "labels": {"app_id": "app-id", "port": server.main.port()}}]));
+    assert_eq!(
+        connected["values"],
+        json!([{"value": 1, "labels": {"app_id": "app-id", "port": server.main.port()}}])
+    );
     for (name, kind) in SOKETI {
         let full = format!("soketi_{name}");
-        assert!(metrics.as_array().unwrap().iter().any(|metric| metric["name"] == full && metric["type"] == kind), "{full}");
+        assert!(
+            metrics
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|metric| metric["name"] == full && metric["type"] == kind),
+            "{full}"
+        );
     }
 }
 
@@ -179,10 +251,17 @@ async fn slow_readers_and_limits_are_counted() {
     let response = server.ops("/metrics").await;
     let moved = |word: &str| {
         let of = |line: &&str| !line.starts_with('#') && line.contains(word);
-        response.text().lines().filter(of).any(|line| !line.ends_with(" 0"))
+        response
+            .text()
+            .lines()
+            .filter(of)
+            .any(|line| !line.ends_with(" 0"))
     };
     assert!(moved("rate_limited"), "{}", response.text());
-    assert!(response.text().contains("slow"), "a counter of clients closed as too slow");
+    assert!(
+        response.text().contains("slow"),
+        "a counter of clients closed as too slow"
+    );
 }
 
 #[tokio::test]
@@ -194,6 +273,16 @@ async fn secrets_are_in_no_metric() {
         .start()
         .await;
     let _client = server.connect().await;
-    assert!(!server.ops("/metrics").await.text().contains("very-secret-word"));
-    assert!(!server.log().contains("very-secret-word"), "{}", server.log());
+    assert!(
+        !server
+            .ops("/metrics")
+            .await
+            .text()
+            .contains("very-secret-word")
+    );
+    assert!(
+        !server.log().contains("very-secret-word"),
+        "{}",
+        server.log()
+    );
 }

@@ -5,7 +5,10 @@ use serde_json::json;
 use crate::harness::{Client, Server};
 
 async fn dial(server: &Server, origin: Option<&str>) -> Client {
-    let headers: Vec<(&str, &str)> = origin.map(|origin| ("Origin", origin)).into_iter().collect();
+    let headers: Vec<(&str, &str)> = origin
+        .map(|origin| ("Origin", origin))
+        .into_iter()
+        .collect();
     server.upgrade("/app/app-key", &headers).await.ok().unwrap()
 }
 
@@ -22,10 +25,24 @@ async fn others_than_the_listed_get_4009() {
     let apps = json!([{"id": "app-id", "key": "app-key", "secret": "app-secret",
         "allowedOrigins": ["example.org", "*.example.net"]}]);
     let server = Server::builder().apps(apps).start().await;
-    for origin in ["https://example.org", "http://example.org:8080", "https://a.example.net", "https://EXAMPLE.org"] {
-        dial(&server, Some(origin)).await.established(&server.app).await;
+    for origin in [
+        "https://example.org",
+        "http://example.org:8080",
+        "https://a.example.net",
+        "https://EXAMPLE.org",
+    ] {
+        dial(&server, Some(origin))
+            .await
+            .established(&server.app)
+            .await;
     }
-    for origin in ["https://evil.test", "https://example.org.evil.test", "https://notexample.org", "null", "https://evil.test/example.org"] {
+    for origin in [
+        "https://evil.test",
+        "https://example.org.evil.test",
+        "https://notexample.org",
+        "null",
+        "https://evil.test/example.org",
+    ] {
         let mut client = dial(&server, Some(origin)).await;
         client.expect_error(4009).await;
         client.expect_close(4009).await;
@@ -34,7 +51,16 @@ async fn others_than_the_listed_get_4009() {
 
 #[tokio::test]
 async fn the_environment_may_list_them() {
-    let server = Server::builder().env("BOWLINE_DEFAULT_APP_ALLOWED_ORIGINS", r#"["example.org"]"#).start().await;
-    dial(&server, Some("https://example.org")).await.established(&server.app).await;
-    dial(&server, Some("https://evil.test")).await.expect_error(4009).await;
+    let server = Server::builder()
+        .env("BOWLINE_DEFAULT_APP_ALLOWED_ORIGINS", r#"["example.org"]"#)
+        .start()
+        .await;
+    dial(&server, Some("https://example.org"))
+        .await
+        .established(&server.app)
+        .await;
+    dial(&server, Some("https://evil.test"))
+        .await
+        .expect_error(4009)
+        .await;
 }

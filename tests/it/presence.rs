@@ -83,8 +83,14 @@ async fn ids_keep_their_type_but_a_number_and_its_text_are_one_user() {
         .await;
     assert_eq!((&list["ids"], &list["count"]), (&json!([1]), &json!(1)));
     number.expect_silence().await;
-    server.get("/channels/presence-n").await.expect(200, r#"{"subscription_count":2,"occupied":true,"user_count":1}"#);
-    server.get("/channels/presence-n/users").await.expect(200, r#"{"users":[{"id":1}]}"#);
+    server.get("/channels/presence-n").await.expect(
+        200,
+        r#"{"subscription_count":2,"occupied":true,"user_count":1}"#,
+    );
+    server
+        .get("/channels/presence-n/users")
+        .await
+        .expect(200, r#"{"users":[{"id":1}]}"#);
     let mut watcher = server.connect().await;
     watcher
         .presence("presence-n", r#"{"user_id":77,"user_info":{}}"#)
@@ -103,15 +109,24 @@ async fn ids_keep_their_type_but_a_number_and_its_text_are_one_user() {
 #[tokio::test]
 async fn a_user_leaves_under_the_id_that_was_announced() {
     let server = Server::start().await;
-    let (mut watcher, mut number, mut text) =
-        (server.connect().await, server.connect().await, server.connect().await);
+    let (mut watcher, mut number, mut text) = (
+        server.connect().await,
+        server.connect().await,
+        server.connect().await,
+    );
     watcher.presence("presence-n", r#"{"user_id":"w"}"#).await;
     number.presence("presence-n", r#"{"user_id":1}"#).await;
-    assert_eq!(watcher.expect_event(ADDED).await["data"], r#"{"user_id":1,"user_info":null}"#);
+    assert_eq!(
+        watcher.expect_event(ADDED).await["data"],
+        r#"{"user_id":1,"user_info":null}"#
+    );
     text.presence("presence-n", r#"{"user_id":"1"}"#).await;
     number.close().await;
     text.close().await;
-    assert_eq!(watcher.expect_event(REMOVED).await["data"], r#"{"user_id":1}"#);
+    assert_eq!(
+        watcher.expect_event(REMOVED).await["data"],
+        r#"{"user_id":1}"#
+    );
 }
 
 #[tokio::test]

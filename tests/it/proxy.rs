@@ -40,7 +40,10 @@ async fn greeted(address: SocketAddr, before: &[u8], headers: &[(&str, &str)]) -
         }
     };
     let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
-    (String::from_utf8_lossy(&seen).contains("connection_established"), http)
+    (
+        String::from_utf8_lossy(&seen).contains("connection_established"),
+        http,
+    )
 }
 
 #[tokio::test]
@@ -75,7 +78,12 @@ async fn health_checks_of_the_proxy_itself_pass() {
         .await;
     let mut local = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
     local.extend([0x20, 0x00, 0, 0]);
-    for line in [b"PROXY UNKNOWN\r\n".to_vec(), local, v1("192.0.2.9"), v2([192, 0, 2, 9])] {
+    for line in [
+        b"PROXY UNKNOWN\r\n".to_vec(),
+        local,
+        v1("192.0.2.9"),
+        v2([192, 0, 2, 9]),
+    ] {
         let mut http = server.http().await;
         http.write(&line).await;
         http.get("/").await.expect(200, "OK");
@@ -144,8 +152,15 @@ async fn strangers_proxy_lines_are_not_believed() {
 
 #[tokio::test]
 async fn forwarded_for_is_believed_from_trusted_proxies_only() {
-    for (trusted, believed) in [(r#"["127.0.0.0/8"]"#, true), (r#"["203.0.113.0/24"]"#, false), ("[]", false)] {
-        let server = counting().env("BOWLINE_TRUSTED_PROXIES", trusted).start().await;
+    for (trusted, believed) in [
+        (r#"["127.0.0.0/8"]"#, true),
+        (r#"["203.0.113.0/24"]"#, false),
+        ("[]", false),
+    ] {
+        let server = counting()
+            .env("BOWLINE_TRUSTED_PROXIES", trusted)
+            .start()
+            .await;
         let (first, _held) = greeted(server.main, b"", &[("X-Forwarded-For", "192.0.2.1")]).await;
         let (second, _other) = greeted(server.main, b"", &[("X-Forwarded-For", "192.0.2.2")]).await;
         let (third, _third) = greeted(server.main, b"", &[("X-Forwarded-For", "192.0.2.1")]).await;
@@ -155,10 +170,28 @@ async fn forwarded_for_is_believed_from_trusted_proxies_only() {
 
 #[tokio::test]
 async fn a_forged_chain_counts_from_the_trusted_end() {
-    let server = counting().env("BOWLINE_TRUSTED_PROXIES", r#"["127.0.0.0/8"]"#).start().await;
+    let server = counting()
+        .env("BOWLINE_TRUSTED_PROXIES", r#"["127.0.0.0/8"]"#)
+        .start()
+        .await;
     // What the client itself wrote stands left of what the trusted proxy saw.
-    let (first, _held) = greeted(server.main, b"", &[("X-Forwarded-For", "198.51.100.1, 192.0.2.1")]).await;
-    let (second, _) = greeted(server.main, b"", &[("X-Forwarded-For", "198.51.100.2, 192.0.2.1")]).await;
-    let (other, _other) = greeted(server.main, b"", &[("X-Forwarded-For", "198.51.100.1, 192.0.2.7")]).await;
+    let (first, _held) = greeted(
+        server.main,
+        b"",
+        &[("X-Forwarded-For", "198.51.100.1, 192.0.2.1")],
+    )
+    .await;
+    let (second, _) = greeted(
+        server.main,
+        b"",
+        &[("X-Forwarded-For", "198.51.100.2, 192.0.2.1")],
+    )
+    .await;
+    let (other, _other) = greeted(
+        server.main,
+        b"",
+        &[("X-Forwarded-For", "198.51.100.1, 192.0.2.7")],
+    )
+    .await;
     assert_eq!((first, second, other), (true, false, true));
 }

@@ -31,7 +31,12 @@ impl rustls::client::danger::ServerCertVerifier for Anybody {
         cert: &CertificateDer<'_>,
         dss: &rustls::DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -40,7 +45,12 @@ impl rustls::client::danger::ServerCertVerifier for Anybody {
         cert: &CertificateDer<'_>,
         dss: &rustls::DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
@@ -48,7 +58,9 @@ impl rustls::client::danger::ServerCertVerifier for Anybody {
     }
 }
 
-fn client_config(versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<rustls::ClientConfig> {
+fn client_config(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Arc<rustls::ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
@@ -70,17 +82,29 @@ fn certify(dir: &Path) -> Vec<u8> {
 fn secured() -> (ServerBuilder, Vec<u8>) {
     let builder = Server::builder();
     let der = certify(builder.dir());
-    (builder.env("SOKETI_SSL_CERT", "cert.pem").env("SOKETI_SSL_KEY", "key.pem"), der)
+    (
+        builder
+            .env("SOKETI_SSL_CERT", "cert.pem")
+            .env("SOKETI_SSL_KEY", "key.pem"),
+        der,
+    )
 }
 
 async fn dial(server: &Server) -> TlsIo {
     let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
-    TlsIo::connect(server.main, client_config(&versions)).await.unwrap()
+    TlsIo::connect(server.main, client_config(&versions))
+        .await
+        .unwrap()
 }
 
 async fn connect(server: &Server) -> Client {
     let io = Io::Tls(Box::new(dial(server).await));
-    Client::upgrade(io, "/app/app-key?protocol=7", &[]).await.ok().unwrap().established(&server.app).await
+    Client::upgrade(io, "/app/app-key?protocol=7", &[])
+        .await
+        .ok()
+        .unwrap()
+        .established(&server.app)
+        .await
 }
 
 #[tokio::test]
@@ -95,7 +119,9 @@ async fn wss_and_https_share_the_port() {
     client.subscribe("room").await;
     let body = br#"{"name":"n","channel":"room","data":"x"}"#;
     let target = server.app.target("POST", "/events").body(body).build();
-    http.request("POST", &target, &[], Some(body)).await.expect(200, r#"{"ok":true}"#);
+    http.request("POST", &target, &[], Some(body))
+        .await
+        .expect(200, r#"{"ok":true}"#);
     client.expect_event("n").await;
     client.expect_silence().await;
 }
@@ -105,8 +131,13 @@ async fn both_tls_versions_work() {
     let (builder, _) = secured();
     let server = builder.start().await;
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let io = TlsIo::connect(server.main, client_config(&[version])).await.unwrap();
-        Http::over(Io::Tls(Box::new(io))).get("/").await.expect(200, "OK");
+        let io = TlsIo::connect(server.main, client_config(&[version]))
+            .await
+            .unwrap();
+        Http::over(Io::Tls(Box::new(io)))
+            .get("/")
+            .await
+            .expect(200, "OK");
     }
 }
 
@@ -122,10 +153,16 @@ async fn large_frames_cross_records_and_many_clients_share_a_shard() {
     }
     let data = "é".repeat(45_000);
     let body = serde_json::json!({"name": "big", "channel": "room", "data": data}).to_string();
-    let target = server.app.target("POST", "/events").body(body.as_bytes()).build();
+    let target = server
+        .app
+        .target("POST", "/events")
+        .body(body.as_bytes())
+        .build();
     let mut http = Http::over(Io::Tls(Box::new(dial(&server).await)));
     for _ in 0..3 {
-        http.request("POST", &target, &[], Some(body.as_bytes())).await.expect(200, r#"{"ok":true}"#);
+        http.request("POST", &target, &[], Some(body.as_bytes()))
+            .await
+            .expect(200, r#"{"ok":true}"#);
     }
     for client in &mut clients {
         for _ in 0..3 {
@@ -149,7 +186,10 @@ async fn plain_text_is_not_served_there_but_on_the_metrics_port() {
 #[tokio::test]
 async fn an_unfinished_tls_handshake_is_cut_off() {
     let (builder, _) = secured();
-    let server = builder.env("BOWLINE_HTTP_HEADER_TIMEOUT", 300).start().await;
+    let server = builder
+        .env("BOWLINE_HTTP_HEADER_TIMEOUT", 300)
+        .start()
+        .await;
     let mut http = server.http().await;
     http.write(&[0x16, 0x03, 0x01, 0x02, 0x00]).await;
     http.rest().await;
@@ -164,7 +204,10 @@ async fn sighup_takes_new_certificates_and_drops_nobody() {
     let second = certify(server.dir());
     assert_ne!(first, second);
     server.signal(Signal::HUP);
-    eventually("the new certificate", async || dial(&server).await.server_certificate() == second).await;
+    eventually("the new certificate", async || {
+        dial(&server).await.server_certificate() == second
+    })
+    .await;
     client.expect_silence().await;
     // One that cannot be read leaves the good one in place.
     std::fs::write(server.dir().join("cert.pem"), "no certificate").unwrap();
@@ -182,7 +225,10 @@ async fn a_changed_file_is_taken_without_a_signal() {
     let second = certify(server.dir());
     let end = tokio::time::Instant::now() + Duration::from_secs(12);
     while dial(&server).await.server_certificate() != second {
-        assert!(tokio::time::Instant::now() < end, "the changed certificate was not taken");
+        assert!(
+            tokio::time::Instant::now() < end,
+            "the changed certificate was not taken"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     client.expect_silence().await;
@@ -190,7 +236,9 @@ async fn a_changed_file_is_taken_without_a_signal() {
 
 #[tokio::test]
 async fn a_missing_certificate_stops_the_start_with_1() {
-    let builder = Server::builder().env("SOKETI_SSL_CERT", "nowhere.pem").env("SOKETI_SSL_KEY", "nowhere-key.pem");
+    let builder = Server::builder()
+        .env("SOKETI_SSL_CERT", "nowhere.pem")
+        .env("SOKETI_SSL_KEY", "nowhere-key.pem");
     builder.run().await.expect(1, &["nowhere.pem"]);
 }
 

@@ -35,11 +35,20 @@ pub(crate) fn answer(response: &Value) -> Answer {
     }
     let pairs = response["headers"].as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let headers = pairs.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).filter(|(name, value)| {
-        // Keep-alive (compat.md, "HTTP connections are kept"); texts have a type now; several origins make no header.
-        !name.eq_ignore_ascii_case("connection") && !value.is_empty() && !(bowline && value.starts_with("https://a.test, "))
-    });
-    Answer { status, headers: headers.collect(), body }
+    let headers = pairs
+        .iter()
+        .map(|pair| (text(&pair[0]), text(&pair[1])))
+        .filter(|(name, value)| {
+            // Keep-alive (compat.md, "HTTP connections are kept"); texts have a type now; several origins make no header.
+            !name.eq_ignore_ascii_case("connection")
+                && !value.is_empty()
+                && !(bowline && value.starts_with("https://a.test, "))
+        });
+    Answer {
+        status,
+        headers: headers.collect(),
+        body,
+    }
 }
 
 /// Compares an answer; panics with both.
@@ -86,7 +95,9 @@ fn same_body(want: &str, got: &str) -> bool {
                 .all(|metric| got.contains(metric))
         }
         // The order of the channels in an answer is nobody's promise.
-        (Ok(want), Ok(got)) if want.get("channels").is_some() || want.get("batch").is_some() => want == got,
+        (Ok(want), Ok(got)) if want.get("channels").is_some() || want.get("batch").is_some() => {
+            want == got
+        }
         _ => false,
     }
 }

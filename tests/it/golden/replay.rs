@@ -624,7 +624,11 @@ impl<'a> Replay<'a> {
         assert_eq!(want, got, "{}: webhooks", self.script.name);
         // Where the script stopped listening before the last client's leave was told, more may come.
         let rest = self.receiver.waiting();
-        assert!(self.script.name == "webhooks-filters-and-failures" || rest.is_empty(), "{}: more webhooks: {rest:?}", self.script.name);
+        assert!(
+            self.script.name == "webhooks-filters-and-failures" || rest.is_empty(),
+            "{}: more webhooks: {rest:?}",
+            self.script.name
+        );
     }
 
     fn recorded_hook(&self, line: &Line) -> String {

@@ -90,6 +90,12 @@ impl ServerBuilder {
         self
     }
 
+    /// These arguments and no others.
+    pub(crate) fn instead(mut self, args: &[&str]) -> Self {
+        self.args = args.iter().map(|&arg| arg.to_owned()).collect();
+        self
+    }
+
     /// A file in the server's directory, which is its working directory.
     pub(crate) fn file(self, name: &str, content: &str) -> Self {
         std::fs::write(self.dir.path().join(name), content).unwrap();
