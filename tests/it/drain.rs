@@ -84,7 +84,7 @@ async fn every_socket_is_closed_with_4200_spread_over_time() {
         "evenly: {times:?}"
     );
     assert_eq!(server.wait_exit().await.code(), Some(0));
-    assert!(begin.elapsed() < Duration::from_millis(4000));
+    assert!(begin.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test]

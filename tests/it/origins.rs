@@ -24,7 +24,7 @@ async fn everybody_may_by_default() {
 async fn others_than_the_listed_get_4009() {
     let apps = json!([{"id": "app-id", "key": "app-key", "secret": "app-secret",
         "allowedOrigins": ["example.org", "*.example.net"]}]);
-    let server = Server::builder().apps(apps).start().await;
+    let server = Server::builder().apps(&apps).start().await;
     for origin in [
         "https://example.org",
         "http://example.org:8080",

@@ -18,7 +18,7 @@ fn write_config(server: &Server, config: &Value) {
     std::fs::rename(fresh, server.dir().join("config.json")).unwrap();
 }
 
-fn app(id: &str, more: Value) -> Value {
+fn app(id: &str, more: &Value) -> Value {
     let mut app = json!({"id": id, "key": format!("{id}-key"), "secret": "s"});
     app.as_object_mut()
         .unwrap()
@@ -37,14 +37,14 @@ async fn serves(server: &Server, id: &str) -> bool {
 #[tokio::test]
 async fn apps_come_and_go_with_sighup() {
     let server = Server::builder()
-        .apps(json!([app("stay", json!({})), app("go", json!({}))]))
+        .apps(&json!([app("stay", &json!({})), app("go", &json!({}))]))
         .start()
         .await;
     let mut stays = server.connect_app(&known("stay")).await;
     let mut goes = server.connect_app(&known("go")).await;
     write(
         &server,
-        &json!([app("stay", json!({})), app("new", json!({}))]),
+        &json!([app("stay", &json!({})), app("new", &json!({}))]),
     );
     server.signal(Signal::HUP);
     eventually("the new app", async || serves(&server, "new").await).await;
@@ -63,11 +63,11 @@ async fn apps_come_and_go_with_sighup() {
 #[tokio::test]
 async fn a_disabled_app_closes_its_sockets_with_4003() {
     let server = Server::builder()
-        .apps(json!([app("a", json!({}))]))
+        .apps(&json!([app("a", &json!({}))]))
         .start()
         .await;
     let mut client = server.connect_app(&known("a")).await;
-    write(&server, &json!([app("a", json!({"enabled": false}))]));
+    write(&server, &json!([app("a", &json!({"enabled": false}))]));
     server.signal(Signal::HUP);
     client.expect_refusal(4003, "The app is not enabled.").await;
     assert_eq!(server.get_as(&known("a"), "/channels").await.status, 403);
@@ -76,7 +76,7 @@ async fn a_disabled_app_closes_its_sockets_with_4003() {
 #[tokio::test]
 async fn open_connections_take_new_values() {
     let server = Server::builder()
-        .apps(json!([app("a", json!({}))]))
+        .apps(&json!([app("a", &json!({}))]))
         .start()
         .await;
     let mut client = server.connect_app(&known("a")).await;
@@ -91,7 +91,7 @@ async fn open_connections_take_new_values() {
         &server,
         &json!([app(
             "a",
-            json!({"enableClientMessages": true, "maxEventNameLength": 9})
+            &json!({"enableClientMessages": true, "maxEventNameLength": 9})
         )]),
     );
     server.signal(Signal::HUP);
@@ -117,11 +117,14 @@ async fn open_connections_take_new_values() {
 #[tokio::test]
 async fn a_changed_file_needs_no_signal() {
     let server = Server::builder()
-        .apps(json!([app("a", json!({}))]))
+        .apps(&json!([app("a", &json!({}))]))
         .start()
         .await;
     let mut client = server.connect_app(&known("a")).await;
-    write(&server, &json!([app("a", json!({})), app("b", json!({}))]));
+    write(
+        &server,
+        &json!([app("a", &json!({})), app("b", &json!({}))]),
+    );
     let end = tokio::time::Instant::now() + Duration::from_secs(12);
     while !serves(&server, "b").await {
         assert!(
@@ -136,7 +139,7 @@ async fn a_changed_file_needs_no_signal() {
 #[tokio::test]
 async fn a_broken_file_changes_nothing() {
     let mut server = Server::builder()
-        .apps(json!([app("a", json!({}))]))
+        .apps(&json!([app("a", &json!({}))]))
         .start()
         .await;
     let mut client = server.connect_app(&known("a")).await;
@@ -159,14 +162,14 @@ async fn a_broken_file_changes_nothing() {
 #[tokio::test]
 async fn a_secret_rotates_without_an_outage() {
     let server = Server::builder()
-        .apps(json!([app("a", json!({}))]))
+        .apps(&json!([app("a", &json!({}))]))
         .start()
         .await;
     let mut client = server.connect_app(&known("a")).await;
     client.private("private-before").await;
     let until = crate::harness::now_s() + 3600;
     let rotated = json!({"secret": "new", "previousSecret": "s", "previousSecretUntil": until});
-    write(&server, &json!([app("a", rotated)]));
+    write(&server, &json!([app("a", &rotated)]));
     server.signal(Signal::HUP);
     let fresh = App::new("a", "a-key", "new");
     eventually("the new secret", async || {
@@ -182,12 +185,12 @@ async fn a_secret_rotates_without_an_outage() {
 #[tokio::test]
 async fn what_needs_a_restart_is_named() {
     let server = Server::builder()
-        .apps(json!([app("a", json!({}))]))
+        .apps(&json!([app("a", &json!({}))]))
         .start()
         .await;
     write_config(
         &server,
-        &json!({"appManager.array.apps": [app("a", json!({}))], "pathPrefix": "/changed"}),
+        &json!({"appManager.array.apps": [app("a", &json!({}))], "pathPrefix": "/changed"}),
     );
     server.signal(Signal::HUP);
     server.wait_log("pathPrefix").await;
