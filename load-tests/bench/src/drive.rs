@@ -91,7 +91,7 @@ impl Lane {
         let (begun, cpu) = (Instant::now(), self.process.cpu()?);
         self.keep_flying(load, load.span)?;
         Ok(Sample {
-            cpu: self.process.cpu()? - cpu,
+            cpu: self.process.cpu_since(cpu)?,
             wall: begun.elapsed(),
             events: self.flight.landed,
             deliveries: self.flight.deliveries,
@@ -187,7 +187,7 @@ impl Lane {
                 None => {
                     lost = matches!(heard, Heard::Closed(Some(_)))
                         .then_some(key)
-                        .or(lost)
+                        .or(lost);
                 }
             },
             (_, Heard::Closed(_)) => lost = Some(key),

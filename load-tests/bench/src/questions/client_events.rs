@@ -3,52 +3,49 @@
 use super::{Bench, fanout};
 use crate::{
     client::Fleet,
-    drive::{Lane, Load, Source},
+    drive::{Lane, Load, Sample, Source},
+    race::{Entrant, Ratio, delivery_note, race, row},
     report::{Goal, Report},
     server::Contender,
     subscribers::{Entry, Then, enter},
 };
-use std::time::Duration;
 
 const RECIPIENTS: usize = 100;
 const CHANNEL: &str = "private-bench";
 
 pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("client events (against: bare send loop)");
-    let span = bench.pick(Duration::from_millis(600), Duration::from_millis(250));
+    Report::question("client events (against: bare send loop)");
     let load = Load {
         in_flight: 1,
         frames_per_write: 1,
-        span,
+        span: bench.span(),
     };
-    let mut bound = fanout::bare_loop(bench, RECIPIENTS)?;
-    let mut lanes = Vec::new();
+    let mut entrants = vec![Entrant::bound(fanout::bare_loop(bench, RECIPIENTS)?)];
     for contender in &bench.contenders {
-        lanes.push((contender, lane(bench, contender)?, Vec::new()));
+        let lane = lane(bench, contender)?;
+        entrants.push(Entrant::new(contender.kind, contender.name(), lane));
     }
-    let mut bounds = Vec::new();
-    for _ in 0..bench.rounds(7, 3) {
-        bounds.push(bound.run(load)?);
-        for (_, lane, samples) in &mut lanes {
-            samples.push(lane.run(load)?);
-        }
-    }
+    race(&mut entrants, &[load], bench.rounds(11, 3))?;
     let figure = format!("client events to {RECIPIENTS} members");
-    bounds
-        .iter_mut()
-        .for_each(|sample| report.sample(sample.json(&figure, "bound")));
-    for (contender, _, samples) in &mut lanes {
-        samples
-            .iter_mut()
-            .for_each(|sample| report.sample(sample.json(&figure, contender.name())));
-        let row = fanout::row(
-            contender.name(),
-            &figure,
-            samples,
-            &bounds,
-            |ours, bound| bound / ours,
+    for entrant in &mut entrants {
+        report.runs(&figure, entrant.who, &mut entrant.runs[0]);
+    }
+    let Some((bound, servers)) = entrants.split_first_mut() else {
+        return Ok(());
+    };
+    for server in servers {
+        let note = delivery_note(&mut server.runs[0]);
+        let row = row(
+            (server.who, &figure),
+            &server.runs[0],
+            &bound.runs[0],
+            Ratio::BoundToOurs,
+            Sample::cpu_per_delivery,
         );
-        report.row(row.held_to(contender.kind, Goal::AtLeast(1.0)));
+        report.row(
+            row.noted(note)
+                .held_to(server.kind, Some(Goal::AtLeast(1.0))),
+        );
     }
     Ok(())
 }

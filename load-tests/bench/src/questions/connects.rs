@@ -11,8 +11,9 @@ use crate::{
 use serde_json::json;
 use std::time::Duration;
 
-/// Clients on their way in at any time.
-const AT_ONCE: usize = 50;
+/// Clients on their way in at any time. With more of them a turn of the server costs less per client:
+/// at 50 a fifth less than at 8, while one at a time costs three times as much.
+const AT_ONCE: usize = 8;
 const SETTLE_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy)]
@@ -65,7 +66,7 @@ const WAYS: [Way; 4] = [
 ];
 
 pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("clients per CPU-second of the server");
+    Report::question("clients per CPU-second of the server");
     for way in &WAYS {
         let mut servers = Vec::new();
         for contender in &bench.contenders {
@@ -81,10 +82,7 @@ pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
         }
         for (contender, _, rates) in servers {
             let row = Row::lone(contender.name(), way.figure, "/CPU-s", median(rates));
-            report.row(
-                way.goal
-                    .map_or(row.clone(), |goal| row.held_to(contender.kind, goal)),
-            );
+            report.row(row.held_to(contender.kind, way.goal));
         }
     }
     Ok(())
@@ -103,7 +101,7 @@ fn rate(bench: &Bench, contender: &Contender, server: &Server, way: &Way) -> any
     if way.then == Then::HangUp {
         settle(&mut fleet, &server.process, SETTLE_MAX)?; // the last of them leave
     }
-    let cpu = server.process.cpu()? - before;
+    let cpu = server.process.cpu_since(before)?;
     fleet.hang_up_all();
     settle(&mut fleet, &server.process, SETTLE_MAX)?;
     Ok(clients as f64 / cpu.as_secs_f64())

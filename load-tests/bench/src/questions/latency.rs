@@ -46,7 +46,7 @@ struct Run {
 }
 
 pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("latency at a steady rate (against: Soketi)");
+    Report::question("latency at a steady rate (against: Soketi)");
     CASES
         .iter()
         .try_for_each(|case| measure(bench, report, case))

@@ -17,7 +17,7 @@ const MANY: usize = 10_000;
 const MOST: usize = 18_000;
 
 pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("memory");
+    Report::question("memory");
     for contender in &bench.contenders {
         own_channels(bench, report, contender)?;
         one_channel(bench, report, contender)?;

@@ -18,7 +18,7 @@ const CHANNEL: &str = "presence-bench";
 const IN_FLIGHT: usize = 8;
 
 pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("presence");
+    Report::question("presence");
     let users = bench.pick(2_000, 1_000);
     let figure = format!("CPU per join, {users} users, {IN_FLIGHT} at a time");
     for contender in bench.complete() {
@@ -74,7 +74,7 @@ fn cpu_of_joins(bench: &Bench, contender: &Contender, users: usize) -> anyhow::R
     settle(&mut fleet, &server.process, PATIENCE)?;
     let before = server.process.cpu()?;
     join(&mut fleet, &members)?;
-    Ok(server.process.cpu()? - before)
+    server.process.cpu_since(before)
 }
 
 /// Returns when all are in and every member has heard of every later one.

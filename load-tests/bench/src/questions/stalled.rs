@@ -34,7 +34,7 @@ struct Run {
 }
 
 pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("a stalled reader in 1,000 (against: none)");
+    Report::question("a stalled reader in 1,000 (against: none)");
     for contender in bench.complete() {
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for _ in 0..bench.rounds(3, 1) {

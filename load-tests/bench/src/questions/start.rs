@@ -9,7 +9,7 @@ use crate::{
 use serde_json::json;
 
 pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("start");
+    Report::question("start");
     for contender in &bench.contenders {
         let rounds = if contender.kind == Kind::Soketi {
             3
