@@ -41,12 +41,45 @@ pub(crate) struct Lane {
     pub(crate) flight: Flight,
 }
 
+/// When events follow those in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refill {
+    /// One for each that has landed.
+    AsTheyLand,
+    /// All at once, when the last has landed.
+    InBursts,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
-    pub(crate) in_flight: usize,
+    in_flight: usize,
+    refill: Refill,
     /// Of the bare loop only; a server decides that itself.
-    pub(crate) frames_per_write: u32,
-    pub(crate) span: Duration,
+    frames_per_write: u32,
+    span: Duration,
+}
+
+impl Load {
+    pub(crate) fn one(span: Duration) -> Self {
+        Self::many(1, Refill::AsTheyLand, span)
+    }
+
+    pub(crate) fn many(in_flight: usize, refill: Refill, span: Duration) -> Self {
+        Self {
+            in_flight,
+            refill,
+            frames_per_write: 1,
+            span,
+        }
+    }
+
+    /// What the bare loop does with it.
+    pub(crate) fn bound_writes(self, frames_per_write: u32) -> Self {
+        Self {
+            frames_per_write,
+            ..self
+        }
+    }
 }
 
 /// What one run of a load cost.
@@ -114,7 +147,8 @@ impl Lane {
                 Source::Bound { .. } => load.frames_per_write as usize,
                 _ => 1,
             };
-            if now - begun < span || landed < enough {
+            let waits = load.refill == Refill::InBursts && self.flight.airborne() > 0;
+            if (now - begun < span || landed < enough) && !waits {
                 while self.flight.airborne() + together <= load.in_flight {
                     self.launch(load, now)?;
                 }
@@ -154,14 +188,7 @@ impl Lane {
 
     /// Sets off one event that counts from `sent`.
     pub(crate) fn launch_one(&mut self, sent: Instant) -> anyhow::Result<()> {
-        self.launch(
-            Load {
-                in_flight: 1,
-                frames_per_write: 1,
-                span: Duration::ZERO,
-            },
-            sent,
-        )
+        self.launch(Load::one(Duration::ZERO), sent)
     }
 
     /// Takes what has come, waiting at most `patience` for it.

@@ -15,11 +15,7 @@ const CHANNEL: &str = "private-bench";
 
 pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     Report::question("client events (against: bare send loop)");
-    let load = Load {
-        in_flight: 1,
-        frames_per_write: 1,
-        span: bench.span(),
-    };
+    let load = Load::one(bench.span());
     let mut entrants = vec![Entrant::bound(fanout::bare_loop(bench, RECIPIENTS)?)];
     for contender in &bench.contenders {
         let lane = lane(bench, contender)?;

@@ -4,11 +4,12 @@ use super::Bench;
 use crate::{
     bound::{self, Bound},
     client::{Fleet, Talk},
-    drive::{Lane, Load, Sample, Source},
+    drive::{Lane, Load, Refill, Sample, Source},
     publisher::{Connections, Publisher},
     race::{Entrant, Ratio, delivery_note, race, row},
     report::{Goal, Report, Row},
     server::Contender,
+    stats::median,
     subscribers::{Entry, Then, enter},
     wire::EVENT_BYTES,
 };
@@ -37,20 +38,13 @@ pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One in flight, and a burst.
-fn loads(bench: &Bench) -> [Load; 2] {
+/// One in flight; bursts; as many in flight, each followed by another as soon as it has landed.
+fn loads(bench: &Bench) -> [Load; 3] {
     let span = bench.span();
     [
-        Load {
-            in_flight: 1,
-            frames_per_write: 1,
-            span,
-        },
-        Load {
-            in_flight: BURST,
-            frames_per_write: FRAMES_PER_WRITE,
-            span,
-        },
+        Load::one(span),
+        Load::many(BURST, Refill::InBursts, span).bound_writes(FRAMES_PER_WRITE),
+        Load::many(BURST, Refill::AsTheyLand, span).bound_writes(FRAMES_PER_WRITE),
     ]
 }
 
@@ -80,52 +74,38 @@ fn lane(bench: &Bench, contender: &Contender, size: usize) -> anyhow::Result<Lan
 
 fn tell(report: &mut Report, entrants: &mut [Entrant], size: usize) {
     let alone = format!("fan-out to {size}, 1 in flight");
-    let burst = format!("fan-out to {size}, {BURST} in flight");
+    let burst = format!("fan-out to {size}, bursts of {BURST}");
+    let window = format!("fan-out to {size}, always {BURST} in flight");
     for entrant in &mut *entrants {
-        report.runs(&alone, entrant.who, &mut entrant.runs[0]);
-        report.runs(&burst, entrant.who, &mut entrant.runs[1]);
+        for (figure, runs) in [&alone, &burst, &window].into_iter().zip(&mut entrant.runs) {
+            report.runs(figure, entrant.who, runs);
+        }
     }
     let Some((bound, servers)) = entrants.split_first_mut() else {
         return;
     };
-    for server in servers {
-        let named = (server.who, alone.as_str());
-        let row = beside(
-            named,
-            &mut server.runs[0],
-            &bound.runs[0],
-            Ratio::BoundToOurs,
-        );
-        report.row(row.held_to(server.kind, goal_alone(size)));
-        let named = (server.who, burst.as_str());
-        let row = beside(
-            named,
-            &mut server.runs[1],
-            &bound.runs[0],
-            Ratio::OursToBound,
-        );
-        let goal = (size == 1_000).then_some(Goal::AtMost(0.2));
-        report.row(row.held_to(server.kind, goal));
+    let burst_goal = (size == 1_000).then_some(Goal::AtMost(0.2));
+    for Entrant {
+        kind, who, runs, ..
+    } in servers
+    {
+        let [ours, bursts, windows] = runs.as_mut_slice() else {
+            continue;
+        };
+        let bound = &bound.runs[0];
+        let row = beside((who, &alone), ours, bound, Ratio::BoundToOurs);
+        report.row(row.held_to(*kind, goal_alone(size)));
+        let row = beside((who, &burst), bursts, bound, Ratio::OursToBound);
+        report.row(row.held_to(*kind, burst_goal));
+        report.row(beside((who, &window), windows, bound, Ratio::OursToBound));
     }
-    // The bound's own burst against its own one in flight: what sharing writes can give.
-    let note = delivery_note(&mut bound.runs[0]);
-    let cost = Row::lone(
-        "bound",
-        alone,
-        "us",
-        crate::stats::median(bound.runs[0].iter().map(Sample::cpu_per_delivery)),
-    );
-    report.row(cost.noted(note));
-    let note = delivery_note(&mut bound.runs[1]);
-    let named = ("bound", burst.as_str());
-    let cost = row(
-        named,
-        &bound.runs[1],
-        &bound.runs[0],
-        Ratio::OursToBound,
-        Sample::cpu_per_delivery,
-    );
-    report.row(cost.noted(format!("{FRAMES_PER_WRITE} frames a write; {note}")));
+    if let [alones, bursts, _] = bound.runs.as_mut_slice() {
+        let cost = median(alones.iter().map(Sample::cpu_per_delivery));
+        report.row(Row::lone("bound", alone, "us", cost).noted(delivery_note(alones)));
+        let row = beside(("bound", &burst), bursts, alones, Ratio::OursToBound);
+        let note = format!("{FRAMES_PER_WRITE} frames a write; {}", row.note);
+        report.row(row.noted(note));
+    }
 }
 
 fn beside(named: (&'static str, &str), ours: &mut [Sample], bound: &[Sample], ratio: Ratio) -> Row {

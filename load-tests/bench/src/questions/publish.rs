@@ -4,7 +4,7 @@ use super::Bench;
 use crate::{
     bound::Bound,
     client::Fleet,
-    drive::{Lane, Load, Sample, Source},
+    drive::{Lane, Load, Refill, Sample, Source},
     publisher::{Connections, Publisher},
     race::{Entrant, Ratio, race, row},
     report::{Goal, Report},
@@ -31,11 +31,7 @@ fn measure(
     (figure, connections): (&str, Connections),
     goal: Goal,
 ) -> anyhow::Result<()> {
-    let load = Load {
-        in_flight: IN_FLIGHT,
-        frames_per_write: 1,
-        span: bench.span(),
-    };
+    let load = Load::many(IN_FLIGHT, Refill::AsTheyLand, bench.span());
     let (process, address) = Bound::Http.start(bench.cores, 0)?;
     let mut entrants = vec![Entrant::bound(lane(process, address, connections)?)];
     for contender in &bench.contenders {
