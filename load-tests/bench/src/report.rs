@@ -174,6 +174,17 @@ impl Report {
             .extend(runs.iter_mut().map(|run| run.json(figure, who)));
     }
 
+    /// One part of a question; the others are answered even when this one cannot be.
+    pub(crate) fn attempt(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&mut Self) -> anyhow::Result<()>,
+    ) {
+        if let Err(error) = work(self) {
+            self.failed(what, &error);
+        }
+    }
+
     /// A question that could not be answered.
     pub(crate) fn failed(&mut self, question: &str, error: &anyhow::Error) {
         println!("{question}: not measured: {error:#}");

@@ -26,15 +26,26 @@ pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     for &size in &bench.sizes {
         let together = (SOCKETS_MAX / size.max(1)).saturating_sub(1).max(1);
         for contenders in bench.contenders.chunks(together) {
-            let mut entrants = vec![Entrant::bound(bare_loop(bench, size)?)];
-            for contender in contenders {
-                let lane = lane(bench, contender, size)?;
-                entrants.push(Entrant::new(contender.kind, contender.name(), lane));
-            }
-            race(&mut entrants, &loads(bench), bench.rounds(11, 3))?;
-            tell(report, &mut entrants, size);
+            let what = format!("fan-out to {size}");
+            report.attempt(&what, |report| measure(bench, report, contenders, size));
         }
     }
+    Ok(())
+}
+
+fn measure(
+    bench: &Bench,
+    report: &mut Report,
+    contenders: &[Contender],
+    size: usize,
+) -> anyhow::Result<()> {
+    let mut entrants = vec![Entrant::bound(bare_loop(bench, size)?)];
+    for contender in contenders {
+        let lane = lane(bench, contender, size)?;
+        entrants.push(Entrant::new(contender.kind, contender.name(), lane));
+    }
+    race(&mut entrants, &loads(bench), bench.rounds(11, 3))?;
+    tell(report, &mut entrants, size);
     Ok(())
 }
 

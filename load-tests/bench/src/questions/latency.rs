@@ -47,9 +47,11 @@ struct Run {
 
 pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     Report::question("latency at a steady rate (against: Soketi)");
-    CASES
-        .iter()
-        .try_for_each(|case| measure(bench, report, case))
+    for case in &CASES {
+        let what = format!("latency with {} subscribers", case.subscribers);
+        report.attempt(&what, |report| measure(bench, report, case));
+    }
+    Ok(())
 }
 
 fn measure(bench: &Bench, report: &mut Report, case: &Case) -> anyhow::Result<()> {

@@ -19,8 +19,9 @@ const MOST: usize = 18_000;
 pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     Report::question("memory");
     for contender in &bench.contenders {
-        own_channels(bench, report, contender)?;
-        one_channel(bench, report, contender)?;
+        let who = contender.name();
+        report.attempt(who, |report| own_channels(bench, report, contender));
+        report.attempt(who, |report| one_channel(bench, report, contender));
     }
     Ok(())
 }

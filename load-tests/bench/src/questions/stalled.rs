@@ -36,20 +36,25 @@ struct Run {
 pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     Report::question("a stalled reader in 1,000 (against: none)");
     for contender in bench.complete() {
-        let (mut with, mut without) = (Vec::new(), Vec::new());
-        for _ in 0..bench.rounds(3, 1) {
-            for (runs, stalled) in [(&mut without, false), (&mut with, true)] {
-                let run = run(bench, contender, stalled)?;
-                report.sample(json!({
-                    "figure": "stalled", "who": contender.name(), "stalled": stalled, "p99_ms": run.p99_ms,
-                    "growth_bytes": run.growth_bytes,
-                    "closed_after_seconds": run.closed_after.map(|after| after.as_secs_f64()),
-                }));
-                runs.push(run);
-            }
-        }
-        rows(report, contender, &with, &without);
+        report.attempt(contender.name(), |report| measure(bench, report, contender));
     }
+    Ok(())
+}
+
+fn measure(bench: &Bench, report: &mut Report, contender: &Contender) -> anyhow::Result<()> {
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..bench.rounds(3, 1) {
+        for (runs, stalled) in [(&mut without, false), (&mut with, true)] {
+            let run = run(bench, contender, stalled)?;
+            report.sample(json!({
+                "figure": "stalled", "who": contender.name(), "stalled": stalled, "p99_ms": run.p99_ms,
+                "growth_bytes": run.growth_bytes,
+                "closed_after_seconds": run.closed_after.map(|after| after.as_secs_f64()),
+            }));
+            runs.push(run);
+        }
+    }
+    rows(report, contender, &with, &without);
     Ok(())
 }
 
