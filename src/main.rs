@@ -1,2 +1,7 @@
-//! The binary: flags, logging, the server, signals.
-fn main() {}
+//! The binary: flags and their subcommands.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main(std::env::args_os())
+}
