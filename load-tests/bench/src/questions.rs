@@ -86,26 +86,11 @@ pub(crate) fn asked(named: &[Question]) -> Vec<Question> {
 }
 
 impl Question {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Start => "start",
-            Self::Fanout => "fanout",
-            Self::ClientEvents => "client-events",
-            Self::Publish => "publish",
-            Self::Connects => "connects",
-            Self::Presence => "presence",
-            Self::Latency => "latency",
-            Self::Memory => "memory",
-            Self::Stalled => "stalled",
-        }
-    }
-
-    pub(crate) fn answer(self, bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+    pub(crate) fn answer(self, bench: &Bench, report: &mut Report) {
         match self {
             Self::All => ALL
                 .iter()
-                .try_for_each(|question| question.answer(bench, report)),
+                .for_each(|question| question.answer(bench, report)),
             Self::Start => start::answer(bench, report),
             Self::Fanout => fanout::answer(bench, report),
             Self::ClientEvents => client_events::answer(bench, report),

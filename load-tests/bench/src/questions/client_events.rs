@@ -13,8 +13,12 @@ use crate::{
 const RECIPIENTS: usize = 100;
 const CHANNEL: &str = "private-bench";
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
     Report::question("client events (against: bare send loop)");
+    report.attempt("client events", |report| measure(bench, report));
+}
+
+fn measure(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     let load = Load::one(bench.span());
     let mut entrants = vec![Entrant::bound(fanout::bare_loop(bench, RECIPIENTS)?)];
     for contender in &bench.contenders {

@@ -65,12 +65,11 @@ const WAYS: [Way; 4] = [
     },
 ];
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
     Report::question("clients per CPU-second of the server");
     for way in &WAYS {
         report.attempt(way.figure, |report| measure(bench, report, way));
     }
-    Ok(())
 }
 
 fn measure(bench: &Bench, report: &mut Report, way: &Way) -> anyhow::Result<()> {

@@ -21,7 +21,7 @@ const FRAMES_PER_WRITE: u32 = 4;
 /// Sockets that the generator opens at a time; below the 20,000 that a process may have.
 const SOCKETS_MAX: usize = 18_000;
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
     Report::question("CPU per delivery (against: bare send loop)");
     for &size in &bench.sizes {
         let together = (SOCKETS_MAX / size.max(1)).saturating_sub(1).max(1);
@@ -30,7 +30,6 @@ pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
             report.attempt(&what, |report| measure(bench, report, contenders, size));
         }
     }
-    Ok(())
 }
 
 fn measure(

@@ -45,13 +45,12 @@ struct Run {
     p99: f64,
 }
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
     Report::question("latency at a steady rate (against: Soketi)");
     for case in &CASES {
         let what = format!("latency with {} subscribers", case.subscribers);
         report.attempt(&what, |report| measure(bench, report, case));
     }
-    Ok(())
 }
 
 fn measure(bench: &Bench, report: &mut Report, case: &Case) -> anyhow::Result<()> {

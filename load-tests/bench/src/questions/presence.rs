@@ -17,12 +17,11 @@ use std::time::{Duration, Instant};
 const CHANNEL: &str = "presence-bench";
 const IN_FLIGHT: usize = 8;
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
     Report::question("presence");
     for contender in bench.complete() {
         report.attempt(contender.name(), |report| measure(bench, report, contender));
     }
-    Ok(())
 }
 
 fn measure(bench: &Bench, report: &mut Report, contender: &Contender) -> anyhow::Result<()> {

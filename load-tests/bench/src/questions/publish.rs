@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 /// Requests on their way at any time, each on a connection of its own.
 const IN_FLIGHT: usize = 8;
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
     Report::question("CPU per signed publish (against: bare HTTP loop)");
     let kept = ("publish, kept connections", Connections::Kept);
     report.attempt(kept.0, |report| {
@@ -27,7 +27,6 @@ pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     report.attempt(new.0, |report| {
         measure(bench, report, new, Goal::AtMost(1.35))
     });
-    Ok(())
 }
 
 fn measure(

@@ -33,12 +33,11 @@ struct Run {
     closed_after: Option<Duration>,
 }
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
     Report::question("a stalled reader in 1,000 (against: none)");
     for contender in bench.complete() {
         report.attempt(contender.name(), |report| measure(bench, report, contender));
     }
-    Ok(())
 }
 
 fn measure(bench: &Bench, report: &mut Report, contender: &Contender) -> anyhow::Result<()> {
