@@ -4,6 +4,7 @@
 //! `BOWLINE_PEER=soketi` says that the binary is Soketi, which has no port 0.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod autobahn;
 mod cache;
 mod client_events;
 mod connect;
