@@ -3,12 +3,14 @@
 pub mod app;
 pub mod cache;
 pub mod config;
+pub mod demo;
 pub mod directory;
 pub mod drain;
 pub mod http;
 pub mod limiter;
 pub mod metrics;
 pub mod node;
+pub mod notify;
 pub mod protocol;
 pub mod server;
 pub mod shard;

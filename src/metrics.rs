@@ -1,11 +1,49 @@
 //! Every metric: name, help, handle. Handles are made once per app, so that counting is one atomic addition.
 //! Names and labels of `soketi_*` are those that Soketi's dashboards read.
 
-use metrics::{Counter, Histogram, counter, histogram};
+pub mod json;
+pub mod process;
 
-/// Counters of one app; label `app_id` and `port`.
+use std::sync::OnceLock;
+
+use metrics::{Counter, Gauge, Histogram, Recorder, counter, gauge, histogram};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+
+use crate::config;
+
+/// Of `horizontal_adapter_resolve_time`, in milliseconds as in Soketi.
+const MILLISECONDS: [f64; 13] = [
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0,
+];
+
+/// Of `delivery_seconds`: 100 µs to 10 s.
+const SECONDS: [f64; 16] = [
+    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
+    10.0,
+];
+
+/// Soketi's counters of questions between nodes: nothing corresponds to them, but dashboards ask.
+const HORIZONTAL: [&str; 5] = [
+    "horizontal_adapter_resolved_promises",
+    "horizontal_adapter_uncomplete_promises",
+    "horizontal_adapter_sent_requests",
+    "horizontal_adapter_received_requests",
+    "horizontal_adapter_received_responses",
+];
+
+const RESOLVE_TIME: &str = "horizontal_adapter_resolve_time";
+
+/// Metrics of one app; label `app_id` and `port`.
 #[derive(Clone, Debug)]
 pub struct AppMetrics {
+    /// Accepted connections that are open; set when metrics are asked for.
+    pub connected: Gauge,
+    /// Sockets in channels, each counted once per channel; set when metrics are asked for.
+    pub subscriptions: Gauge,
+    /// Channels that somebody is in; set when metrics are asked for.
+    pub channels_occupied: Gauge,
     /// Accepted connections.
     pub new_connections: Counter,
     /// Ended connections, of those accepted.
@@ -35,8 +73,18 @@ pub struct AppMetrics {
 impl AppMetrics {
     /// `prefix` as configured (`soketi_`), `port` the main port as text.
     pub fn new(prefix: &str, app_id: &str, port: &str) -> Self {
-        let counter = |name: &str| counter!(format!("{prefix}{name}"), "app_id" => app_id.to_owned(), "port" => port.to_owned());
+        let labels = [("app_id", app_id.to_owned()), ("port", port.to_owned())];
+        let counter = |name: &str| counter!(format!("{prefix}{name}"), &labels);
+        let gauge = |name: &str| gauge!(format!("{prefix}{name}"), &labels);
+        // Made once, they are rendered from the start.
+        for name in HORIZONTAL {
+            drop(counter(name));
+        }
+        drop(histogram!(format!("{prefix}{RESOLVE_TIME}"), &labels));
         Self {
+            connected: gauge("connected"),
+            subscriptions: gauge("subscriptions"),
+            channels_occupied: gauge("channels_occupied"),
             new_connections: counter("new_connections_total"),
             new_disconnections: counter("new_disconnections_total"),
             socket_received_bytes: counter("socket_received_bytes"),
@@ -51,13 +99,14 @@ impl AppMetrics {
             rate_limited: counter("rate_limited_total"),
         }
     }
-}
 
-impl AppMetrics {
     /// Counts nowhere.
     pub fn detached() -> Self {
         let c = Counter::noop;
         Self {
+            connected: Gauge::noop(),
+            subscriptions: Gauge::noop(),
+            channels_occupied: Gauge::noop(),
             new_connections: c(),
             new_disconnections: c(),
             socket_received_bytes: c(),
@@ -81,6 +130,8 @@ pub struct NodeMetrics {
     pub delivery_seconds: Histogram,
     /// Connections that could not be accepted: too many open files, a full shard.
     pub accept_errors: Counter,
+    /// Bytes that wait for sockets; set when metrics are asked for.
+    pub outbox_bytes: Gauge,
     prefix: Box<str>,
     port: Box<str>,
 }
@@ -88,9 +139,16 @@ pub struct NodeMetrics {
 impl NodeMetrics {
     /// `prefix` as configured, `port` the main port as text.
     pub fn new(prefix: &str, port: &str) -> Self {
+        let labels = [("port", port.to_owned())];
+        let version = [
+            ("port", port.to_owned()),
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ];
+        gauge!(format!("{prefix}build_info"), &version).set(1.0);
         Self {
-            delivery_seconds: histogram!(format!("{prefix}delivery_seconds"), "port" => port.to_owned()),
-            accept_errors: counter!(format!("{prefix}accept_errors_total"), "port" => port.to_owned()),
+            delivery_seconds: histogram!(format!("{prefix}delivery_seconds"), &labels),
+            accept_errors: counter!(format!("{prefix}accept_errors_total"), &labels),
+            outbox_bytes: gauge!(format!("{prefix}outbox_bytes"), &labels),
             prefix: prefix.into(),
             port: port.into(),
         }
@@ -103,11 +161,199 @@ impl NodeMetrics {
     }
 }
 
-/// i
-pub fn install(
-    _c: &crate::config::Metrics,
-) -> Result<metrics_exporter_prometheus::PrometheusHandle, String> {
-    metrics_exporter_prometheus::PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|e| e.to_string())
+static PREFIX: OnceLock<String> = OnceLock::new();
+
+/// The configured prefix and the name: for metrics whose handles are not made here.
+pub fn name(metric: &str) -> String {
+    let prefix = PREFIX.get().map_or("soketi_", String::as_str);
+    format!("{prefix}{metric}")
+}
+
+/// Makes the recorder, before any handle is made. Where metrics are off nothing records and handles cost nothing. Whoever keeps the handle
+/// calls its `run_upkeep` every few seconds: what histograms were told waits until then.
+pub fn install(settings: &config::Metrics) -> Result<PrometheusHandle, String> {
+    let prefix = &settings.prefix;
+    // A second server in one process keeps the first one's prefix, as it keeps its recorder.
+    PREFIX.get_or_init(|| prefix.clone());
+    let recorder = recorder(prefix).map_err(|error| error.to_string())?;
+    let handle = recorder.handle();
+    if settings.enabled {
+        describe(&recorder, prefix);
+        metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
+    }
+    Ok(handle)
+}
+
+fn recorder(prefix: &str) -> Result<PrometheusRecorder, BuildError> {
+    let buckets = |builder: PrometheusBuilder, name: &str, bounds: &[f64]| {
+        builder.set_buckets_for_metric(Matcher::Full(format!("{prefix}{name}")), bounds)
+    };
+    let builder = buckets(PrometheusBuilder::new(), RESOLVE_TIME, &MILLISECONDS)?;
+    Ok(buckets(builder, "delivery_seconds", &SECONDS)?.build_recorder())
+}
+
+/// `HELP` of every name but the `process_*` family; those of webhooks and caches, whose handles are made there, too.
+const HELP: [(&str, Kind, &str); 32] = [
+    ("connected", Kind::Gauge, "Open WebSocket connections."),
+    (
+        "new_connections_total",
+        Kind::Counter,
+        "WebSocket connections accepted.",
+    ),
+    (
+        "new_disconnections_total",
+        Kind::Counter,
+        "Accepted WebSocket connections that have ended.",
+    ),
+    (
+        "socket_received_bytes",
+        Kind::Counter,
+        "Payload bytes of frames from clients.",
+    ),
+    (
+        "socket_transmitted_bytes",
+        Kind::Counter,
+        "Payload bytes of frames to clients.",
+    ),
+    (
+        "ws_messages_received_total",
+        Kind::Counter,
+        "Frames from clients.",
+    ),
+    (
+        "ws_messages_sent_total",
+        Kind::Counter,
+        "Frames to clients.",
+    ),
+    (
+        "http_received_bytes",
+        Kind::Counter,
+        "Body bytes of successful API calls.",
+    ),
+    (
+        "http_transmitted_bytes",
+        Kind::Counter,
+        "Body bytes of answers to successful API calls.",
+    ),
+    (
+        "http_calls_received_total",
+        Kind::Counter,
+        "Successful API calls.",
+    ),
+    (
+        RESOLVE_TIME,
+        Kind::Histogram,
+        "Milliseconds of a question to other nodes.",
+    ),
+    (
+        HORIZONTAL[0],
+        Kind::Counter,
+        "Questions to other nodes that all have answered.",
+    ),
+    (
+        HORIZONTAL[1],
+        Kind::Counter,
+        "Questions to other nodes that ran into their time-out.",
+    ),
+    (
+        HORIZONTAL[2],
+        Kind::Counter,
+        "Questions sent to other nodes.",
+    ),
+    (
+        HORIZONTAL[3],
+        Kind::Counter,
+        "Questions of other nodes that were answered.",
+    ),
+    (HORIZONTAL[4], Kind::Counter, "Answers from other nodes."),
+    (
+        "subscriptions",
+        Kind::Gauge,
+        "Sockets in channels, each counted once per channel.",
+    ),
+    (
+        "channels_occupied",
+        Kind::Gauge,
+        "Channels that somebody is in.",
+    ),
+    (
+        "client_events_total",
+        Kind::Counter,
+        "Client events that were passed on.",
+    ),
+    (
+        "slow_consumer_closes_total",
+        Kind::Counter,
+        "Connections closed because they read too slowly.",
+    ),
+    (
+        "rate_limited_total",
+        Kind::Counter,
+        "Calls and client events refused by a rate limit.",
+    ),
+    (
+        "delivery_seconds",
+        Kind::Histogram,
+        "From the taking of an event to its last write.",
+    ),
+    (
+        "accept_errors_total",
+        Kind::Counter,
+        "Connections that could not be accepted.",
+    ),
+    ("outbox_bytes", Kind::Gauge, "Bytes that wait for sockets."),
+    (
+        "refused_connections_total",
+        Kind::Counter,
+        "WebSockets turned away, by close code.",
+    ),
+    ("build_info", Kind::Gauge, "1; the version is a label."),
+    (
+        "cache_evicted_total",
+        Kind::Counter,
+        "Cached events that made room for others.",
+    ),
+    (
+        "webhooks_delivered_total",
+        Kind::Counter,
+        "Webhook requests that succeeded.",
+    ),
+    (
+        "webhooks_failed_total",
+        Kind::Counter,
+        "Webhook requests given up.",
+    ),
+    (
+        "webhooks_retries_total",
+        Kind::Counter,
+        "Webhook requests sent again.",
+    ),
+    (
+        "webhooks_dropped_total",
+        Kind::Counter,
+        "Webhook events dropped because too many waited.",
+    ),
+    (
+        "webhooks_grace_skipped_total",
+        Kind::Counter,
+        "Webhook events sent without their grace because too many waited.",
+    ),
+];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+fn describe(recorder: &PrometheusRecorder, prefix: &str) {
+    for (name, kind, help) in HELP {
+        let name = format!("{prefix}{name}").into();
+        match kind {
+            Kind::Counter => recorder.describe_counter(name, None, help.into()),
+            Kind::Gauge => recorder.describe_gauge(name, None, help.into()),
+            Kind::Histogram => recorder.describe_histogram(name, None, help.into()),
+        }
+    }
 }

@@ -1,0 +1,3 @@
+import { pageTests } from './lib/page-tests.mjs';
+
+pageTests('chromium');
