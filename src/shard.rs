@@ -39,7 +39,7 @@ use crate::{
     node::Node,
     shard::{
         channels::Channels,
-        conn::{Client, Conn, Slot},
+        conn::{Client, Conn, Slot, State},
         ending::Draining,
         http_io::NOW,
         listen::Place,
@@ -302,6 +302,11 @@ impl Shard {
             Some(Conn::Client(client)) => Some(client),
             _ => None,
         }
+    }
+
+    fn is_open(&mut self, token: u32) -> bool {
+        self.client(token)
+            .is_some_and(|client| client.socket.state == State::Open)
     }
 
     /// Looks at the connection at `due`, unless it will be looked at before.

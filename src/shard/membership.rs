@@ -10,7 +10,11 @@ use crate::{
     protocol::{
         channel::ChannelName, error::SubscriptionError, event, frame::Frame, member::Member,
     },
-    shard::{channels::Known, conn::Conn, hooks},
+    shard::{
+        channels::Known,
+        conn::{Conn, State},
+        hooks,
+    },
     webhook,
 };
 
@@ -36,7 +40,11 @@ impl Shard {
         name: ChannelName,
         member: Option<Member>,
     ) -> Result<(), SubscriptionError> {
-        let Some(client) = self.client(token) else {
+        // To become somebody may have been one too many for the app's quota.
+        let Some(client) = self
+            .client(token)
+            .filter(|client| client.socket.state == State::Open)
+        else {
             return Ok(());
         };
         let tenant = Arc::clone(&client.socket.tenant);

@@ -10,6 +10,7 @@ mod client_events;
 mod connect;
 mod golden;
 mod harness;
+mod hostile;
 mod http_auth;
 mod http_channels;
 mod http_events;

@@ -1,0 +1,48 @@
+//! What a client may try that must harm nobody else: each was a way to stay where it should have left.
+
+use crate::harness::{Client, Server};
+
+/// Only those who are somebody count, and one may be.
+async fn room_for_one() -> Server {
+    Server::builder()
+        .env("SOKETI_DEFAULT_APP_USER_AUTHENTICATION", true)
+        .env("SOKETI_DEFAULT_APP_MAX_CONNS", 1)
+        .env("BOWLINE_COUNT_UNAUTHORIZED", false)
+        .start()
+        .await
+}
+
+async fn expect_over_quota(client: &mut Client) {
+    client.expect_error(4100).await;
+    client.expect_close(4100).await;
+}
+
+#[tokio::test]
+async fn one_user_too_many_is_never_online() {
+    let server = room_for_one().await;
+    let (mut first, mut second) = (server.connect().await, server.connect().await);
+    first.signin(r#"{"id":"first"}"#).await;
+    second.send_signin(r#"{"id":"second"}"#).await;
+    expect_over_quota(&mut second).await;
+    second.close().await;
+    first.close().await;
+    let mut watcher = server.connect().await;
+    watcher
+        .signin(r#"{"id":"watcher","watchlist":["first","second"]}"#)
+        .await;
+    watcher.expect_silence().await;
+}
+
+#[tokio::test]
+async fn one_member_too_many_is_never_present() {
+    let server = room_for_one().await;
+    let (mut first, mut second) = (server.connect().await, server.connect().await);
+    first
+        .presence("presence-room", r#"{"user_id":"first"}"#)
+        .await;
+    second
+        .send_presence("presence-room", r#"{"user_id":"second"}"#)
+        .await;
+    expect_over_quota(&mut second).await;
+    first.expect_silence().await;
+}
