@@ -68,7 +68,10 @@ impl Shard {
             members_max: app.limits.presence_members_max,
         };
         let webhooks = &self.node.webhooks;
-        let tell = |joined: &Joined| hooks::joined(webhooks, &app, &key, joined, member.as_ref());
+        let tell = |joined: &Joined| {
+            hooks::joined(webhooks, &app, &key, joined, member.as_ref());
+            self.announce_joined(&key, joined, member.as_ref());
+        };
         let joined = self
             .node
             .directory
@@ -99,17 +102,7 @@ impl Shard {
         );
         let succeeded = match joined.presence {
             None => event::subscription_succeeded(key.name.as_str()),
-            Some(presence) => {
-                if let (Some(holders), Some(member)) = (presence.added, &member) {
-                    self.announce_everywhere(
-                        &key,
-                        holders,
-                        version,
-                        &event::member_added(key.name.as_str(), member),
-                    );
-                }
-                presence.succeeded
-            }
+            Some(presence) => presence.succeeded,
         };
         self.push(token, succeeded);
         self.replay(token, &key, cached);
@@ -224,16 +217,14 @@ impl Shard {
         };
         let app = tenant.app();
         let webhooks = &self.node.webhooks;
-        let tell = |left: &Left| hooks::left(webhooks, &app, &key, left);
+        let tell = |left: &Left| {
+            hooks::left(webhooks, &app, &key, left);
+            self.announce_left(&key, left);
+        };
         let user = member.as_ref().map(|member| &member.id);
-        let left = self
-            .node
+        self.node
             .directory
             .leave(&key, self.index, last, user, tell);
-        if let Some(removed) = left.removed {
-            let frame = event::member_removed(key.name.as_str(), &removed.id_json);
-            self.announce_everywhere(&key, removed.holders, removed.version, &frame);
-        }
         self.count_changed(&key, app.subscription_count);
     }
 
@@ -303,10 +294,27 @@ impl Shard {
         directory.sign_out(&UserKey { tenant, id: user }, id, &offline);
     }
 
+    fn announce_joined(&self, key: &ChannelKey, joined: &Joined, member: Option<&Member>) {
+        let presence = joined.presence.as_ref();
+        let added = presence.and_then(|presence| Some((presence.added?, presence.version)));
+        if let (Some((holders, version)), Some(member)) = (added, member) {
+            let frame = event::member_added(key.name.as_str(), member);
+            self.announce_everywhere(key, holders, version, &frame);
+        }
+    }
+
+    fn announce_left(&self, key: &ChannelKey, left: &Left) {
+        if let Some(removed) = &left.removed {
+            let frame = event::member_removed(key.name.as_str(), &removed.id_json);
+            self.announce_everywhere(key, removed.holders, removed.version, &frame);
+        }
+    }
+
+    /// While the channel is locked, so that every shard hears of its changes in their order.
     fn announce_everywhere(&self, key: &ChannelKey, holders: Holders, version: u64, frame: &Frame) {
         for shard in holders.shards() {
             let (channel, frame) = (key.clone(), frame.clone());
-            self.node.directory.inboxes[shard].send(Message::Announce {
+            self.node.directory.inboxes[shard].send_in_order(Message::Announce {
                 channel,
                 frame,
                 version,
