@@ -187,6 +187,8 @@ impl Shard {
         let periodic = self.draining.is_some()
             || !self.counts.is_empty()
             || self.waiting_bytes > 0
+            // Others must learn that nothing waits here any more.
+            || self.node.directory.inboxes[self.index].waiting_bytes() > 0
             || self.listeners.iter().any(Place::is_paused);
         if periodic {
             Some(self.now + 1)
