@@ -393,7 +393,7 @@ impl Channel {
     fn occupancy(&self) -> Occupancy {
         Occupancy {
             subscriptions: self.subscriptions as usize,
-            users: self.roster.as_ref().map_or(0, |r| r.members().count()),
+            users: self.roster.as_ref().map_or(0, |r| r.members().len()),
         }
     }
 }

@@ -236,7 +236,7 @@ impl Shard {
             let at = extra
                 .members
                 .iter()
-                .position(|(channel, _)| *channel == subscription.channel)?;
+                .rposition(|(channel, _)| *channel == subscription.channel)?;
             Some(extra.members.swap_remove(at).1)
         });
         // The socket's last subscription has moved into the gap: its channel must know.
