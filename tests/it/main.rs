@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api_listener;
+mod autobahn;
 mod cache;
 mod client_events;
 mod config;
@@ -13,6 +14,7 @@ mod drain;
 mod framing;
 mod golden;
 mod harness;
+mod hostile;
 mod http_auth;
 mod http_channels;
 mod http_events;
