@@ -159,3 +159,6 @@ impl Routes {
             .with_state(state)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,7 +111,7 @@ impl ApiError {
     const fn leaves_body(&self) -> bool {
         matches!(
             self,
-            Self::BodyTooLarge | Self::BodyTimeout | Self::BodyUnreadable
+            Self::BodyTooLarge | Self::BodyTimeout | Self::BodyUnreadable | Self::TooManyBodies
         )
     }
 }

@@ -33,7 +33,10 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
 pub(crate) async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut question: F) {
     let end = tokio::time::Instant::now() + DEADLINE;
     while !question().await {
-        assert!(tokio::time::Instant::now() < end, "never became true: {what}");
+        assert!(
+            tokio::time::Instant::now() < end,
+            "never became true: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(15)).await;
     }
 }

@@ -36,7 +36,8 @@ impl Binary {
     }
 
     fn path() -> PathBuf {
-        std::env::var_os("BOWLINE_BIN").map_or_else(|| env!("CARGO_BIN_EXE_bowline").into(), PathBuf::from)
+        std::env::var_os("BOWLINE_BIN")
+            .map_or_else(|| env!("CARGO_BIN_EXE_bowline").into(), PathBuf::from)
     }
 }
 
@@ -68,7 +69,11 @@ impl Exit {
         let said = self.said().to_lowercase();
         assert_eq!(self.code, Some(code), "{}", self.said());
         for word in words {
-            assert!(said.contains(&word.to_lowercase()), "no {word:?} in: {}", self.said());
+            assert!(
+                said.contains(&word.to_lowercase()),
+                "no {word:?} in: {}",
+                self.said()
+            );
         }
     }
 }
@@ -93,7 +98,9 @@ impl ServerBuilder {
 
     /// A JSON configuration file, named by `--config`.
     pub(crate) fn config(self, config: &Value) -> Self {
-        self.file("config.json", &config.to_string()).arg("start").arg("--config=config.json")
+        self.file("config.json", &config.to_string())
+            .arg("start")
+            .arg("--config=config.json")
     }
 
     /// A configuration file with these apps alone.
@@ -113,7 +120,10 @@ impl ServerBuilder {
 
     fn command(&self) -> Command {
         let mut command = Command::new(Binary::path());
-        command.args(&self.args).current_dir(self.dir.path()).env_clear();
+        command
+            .args(&self.args)
+            .current_dir(self.dir.path())
+            .env_clear();
         for inherited in ["PATH", "HOME", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(inherited) {
                 command.env(inherited, value);
@@ -123,7 +133,10 @@ impl ServerBuilder {
             command.env("BOWLINE_SHARDS", shards);
         }
         command.envs(self.env.iter().map(|(key, value)| (key, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -136,7 +149,11 @@ impl ServerBuilder {
             let reader = std::thread::spawn(move || read_all(&mut err));
             let stdout = read_all(&mut out);
             let code = child.wait().unwrap().code();
-            Exit { code, stdout, stderr: reader.join().unwrap() }
+            Exit {
+                code,
+                stdout,
+                stderr: reader.join().unwrap(),
+            }
         });
         match tokio::time::timeout(START, run).await {
             Ok(exit) => exit.unwrap(),
@@ -156,11 +173,18 @@ impl ServerBuilder {
             ("SOKETI_PORT", port[0].to_string()),
             ("SOKETI_METRICS_SERVER_PORT", port[1].to_string()),
         ] {
-            if !self.env.iter().any(|(name, _)| name[name.find('_').unwrap()..] == key[6..]) {
+            if !self
+                .env
+                .iter()
+                .any(|(name, _)| name[name.find('_').unwrap()..] == key[6..])
+            {
                 self.env.push((key.into(), value));
             }
         }
-        let mut child = self.command().spawn().unwrap_or_else(|error| panic!("{:?}: {error}", Binary::path()));
+        let mut child = self
+            .command()
+            .spawn()
+            .unwrap_or_else(|error| panic!("{:?}: {error}", Binary::path()));
         let log = Arc::new(Mutex::new(String::new()));
         follow(child.stdout.take().unwrap(), &log);
         follow(child.stderr.take().unwrap(), &log);
@@ -241,12 +265,23 @@ impl Server {
 
     /// Nothing configured but client events.
     pub(crate) async fn with_client_events() -> Self {
-        Self::builder().env("SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES", true).start().await
+        Self::builder()
+            .env("SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES", true)
+            .start()
+            .await
     }
 
     pub(crate) fn builder() -> ServerBuilder {
-        let dir = tempfile::Builder::new().prefix("bowline-it-").tempdir().unwrap();
-        ServerBuilder { env: Vec::new(), args: Vec::new(), kinds: vec!["main", "metrics"], dir }
+        let dir = tempfile::Builder::new()
+            .prefix("bowline-it-")
+            .tempdir()
+            .unwrap();
+        ServerBuilder {
+            env: Vec::new(),
+            args: Vec::new(),
+            kinds: vec!["main", "metrics"],
+            dir,
+        }
     }
 
     async fn await_ready(&mut self, peer: bool, kinds: &[&str]) {
@@ -265,7 +300,10 @@ impl Server {
                 sleep(Duration::from_millis(50)).await;
                 panic!("the server ended with {status} instead of starting");
             }
-            assert!(Instant::now() < end, "the server did not come up in {START:?}");
+            assert!(
+                Instant::now() < end,
+                "the server did not come up in {START:?}"
+            );
             sleep(Duration::from_millis(3)).await;
         }
         if !peer {
@@ -280,7 +318,9 @@ impl Server {
     /// The address that the log gives for a listener: `listening address=… kind=…`, or the same in JSON.
     pub(crate) fn listening(&self, kind: &str) -> Option<String> {
         let log = self.log.lock().unwrap();
-        let line = log.lines().find(|line| line.contains("listening") && field(line, "kind") == Some(kind))?;
+        let line = log
+            .lines()
+            .find(|line| line.contains("listening") && field(line, "kind") == Some(kind))?;
         field(line, "address").map(str::to_owned)
     }
 
@@ -294,7 +334,10 @@ impl Server {
     }
 
     pub(crate) async fn wait_log(&self, word: &str) {
-        super::eventually(&format!("{word:?} in the log"), async || self.log().contains(word)).await;
+        super::eventually(&format!("{word:?} in the log"), async || {
+            self.log().contains(word)
+        })
+        .await;
     }
 
     // The process.
@@ -324,20 +367,29 @@ impl Server {
 
     // WebSockets.
 
-    pub(crate) async fn upgrade(&self, target: &str, headers: &[(&str, &str)]) -> Result<Client, Response> {
+    pub(crate) async fn upgrade(
+        &self,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Client, Response> {
         Client::upgrade(Io::tcp(self.main).await, target, headers).await
     }
 
     /// An upgraded socket of which nothing has been read.
     pub(crate) async fn open(&self, target: &str) -> Client {
-        self.upgrade(target, &[]).await.unwrap_or_else(|response| panic!("refused: {response:?}"))
+        self.upgrade(target, &[])
+            .await
+            .unwrap_or_else(|response| panic!("refused: {response:?}"))
     }
 
     pub(crate) async fn connect_app(&self, app: &App) -> Client {
-        self.open(&format!("/app/{}?protocol=7&client=js&version=8.4.0&flash=false", app.key))
-            .await
-            .established(app)
-            .await
+        self.open(&format!(
+            "/app/{}?protocol=7&client=js&version=8.4.0&flash=false",
+            app.key
+        ))
+        .await
+        .established(app)
+        .await
     }
 
     pub(crate) async fn connect(&self) -> Client {
@@ -367,7 +419,10 @@ impl Server {
 
     /// A signed GET; `path` is relative to `/apps/ID`.
     pub(crate) async fn get_as(&self, app: &App, path: &str) -> Response {
-        self.http().await.get(&app.target("GET", path).build()).await
+        self.http()
+            .await
+            .get(&app.target("GET", path).build())
+            .await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {
@@ -378,11 +433,15 @@ impl Server {
     pub(crate) async fn post_bytes(&self, app: &App, path: &str, body: &[u8]) -> Response {
         let target = app.target("POST", path).body(body).build();
         let headers = [("Content-Type", "application/json")];
-        self.http().await.request("POST", &target, &headers, Some(body)).await
+        self.http()
+            .await
+            .request("POST", &target, &headers, Some(body))
+            .await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
-        self.post_bytes(&self.app, path, body.to_string().as_bytes()).await
+        self.post_bytes(&self.app, path, body.to_string().as_bytes())
+            .await
     }
 
     /// Publishes one event that must be accepted.
@@ -392,7 +451,9 @@ impl Server {
 
     pub(crate) async fn trigger_as(&self, app: &App, channel: &str, event: &str, data: &str) {
         let body = json!({"name": event, "channels": [channel], "data": data}).to_string();
-        self.post_bytes(app, "/events", body.as_bytes()).await.expect(200, r#"{"ok":true}"#);
+        self.post_bytes(app, "/events", body.as_bytes())
+            .await
+            .expect(200, r#"{"ok":true}"#);
     }
 
     /// Lives, serves, and delivers: what must hold after every attempt to break it.
@@ -406,7 +467,11 @@ impl Server {
 
 fn loopback(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv6() { [0, 0, 0, 0, 0, 0, 0, 1].into() } else { [127, 0, 0, 1].into() });
+        address.set_ip(if address.is_ipv6() {
+            [0, 0, 0, 0, 0, 0, 0, 1].into()
+        } else {
+            [127, 0, 0, 1].into()
+        });
     }
     address
 }
