@@ -14,7 +14,7 @@ package: $(if $(BINARY),,cargo) ## Debian package in dist/, of BINARY=… or of 
 
 .PHONY: test-package
 test-package: ## Install, look at, upgrade, remove and purge the package of `make package` in a chroot (as root, with mmdebstrap)
-	deploy/debian/test dist/bowline_*.deb
+	deploy/debian/test dist/bowline_$(VERSION)_*.deb
 
 .PHONY: static
 static: $(if $(BINARY),,cargo) ## Static binary in dist/bowline
