@@ -21,7 +21,6 @@ pub struct Wheel {
 }
 
 /// Ticks of a span, rounded up, at least one.
-#[expect(clippy::cast_possible_truncation, reason = "bounded by 24 days")]
 pub fn ticks(span: Duration) -> Tick {
     (span.as_millis().min(1 << 31).div_ceil(u128::from(TICK_MS)) as u32).max(1)
 }
