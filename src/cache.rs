@@ -20,7 +20,7 @@ const ENTRY_BYTES: usize = 256;
 /// Parts with a lock of their own.
 const PARTS: usize = 16;
 /// Stands for "never": an app whose `cache_ttl` is zero, as in Soketi.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const FOREVER: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// An event as it is replayed to a new subscriber.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod error;
 mod events;
 mod memory;
 mod ops;
-mod query;
+pub mod query;
 mod signed;
 mod trigger;
 

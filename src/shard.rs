@@ -40,7 +40,7 @@ use crate::{
     node::Node,
     shard::{
         channels::Channels,
-        conn::{Client, Conn, Slot},
+        conn::{Client, Conn, Slot, State},
         ending::Draining,
         http_io::{NOW, Routes},
         listen::Place,
@@ -139,8 +139,8 @@ impl Shard {
             buffer: vec![0; BUFFER_BYTES],
             touched: VecDeque::new(),
             unread: Vec::new(),
-            wheel: Wheel::new(),
-            tasks: Tasks::new(),
+            wheel: Wheel::default(),
+            tasks: Tasks::default(),
             began: Instant::now(),
             now: 0,
             waiting_bytes: 0,
@@ -193,6 +193,8 @@ impl Shard {
         let periodic = self.draining.is_some()
             || !self.counts.is_empty()
             || self.waiting_bytes > 0
+            // Others must learn that nothing waits here any more.
+            || self.node.directory.inboxes[self.index].waiting_bytes() > 0
             || self.listeners.iter().any(Place::is_paused);
         if periodic {
             Some(self.now + 1)
@@ -277,7 +279,7 @@ impl Shard {
                 version,
             } => self.announce(&channel, &frame, version),
             Message::Accept(accepted) => self.adopt(accepted),
-            Message::HttpEnded(token, rest) => self.http_ended(token, rest),
+            Message::HttpEnded(token, rest) => self.http_ended(token, &rest),
             Message::Count(channel) => {
                 self.counts.insert(channel);
             }
@@ -307,6 +309,11 @@ impl Shard {
             Some(Conn::Client(client)) => Some(client),
             _ => None,
         }
+    }
+
+    fn is_open(&mut self, token: u32) -> bool {
+        self.client(token)
+            .is_some_and(|client| client.socket.state == State::Open)
     }
 
     /// Looks at the connection at `due`, unless it will be looked at before.

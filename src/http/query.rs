@@ -17,7 +17,7 @@ const UNSIGNED: [&[u8]; 5] = [
 ];
 
 /// An MD5 in lower-case hex.
-pub(super) type HexMd5 = [u8; 32];
+pub type HexMd5 = [u8; 32];
 
 /// One `key=value`, decoded; no value where there was no `=`.
 type Parameter<'a> = (Cow<'a, [u8]>, Option<Cow<'a, [u8]>>);
@@ -75,7 +75,7 @@ fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The first value of a parameter.
-pub(super) fn value<'a>(query: &'a str, key: &str) -> Option<Cow<'a, str>> {
+pub fn value<'a>(query: &'a str, key: &str) -> Option<Cow<'a, str>> {
     parameters(query)
         .find(|(name, _)| **name == *key.as_bytes())
         .and_then(|(_, value)| value)
@@ -87,7 +87,7 @@ pub(super) fn value<'a>(query: &'a str, key: &str) -> Option<Cow<'a, str>> {
 
 /// What the query of a request claims.
 #[derive(Debug)]
-pub(super) struct Claims<'a> {
+pub struct Claims<'a> {
     key: Single<'a>,
     timestamp: Single<'a>,
     signature: Single<'a>,
@@ -124,18 +124,18 @@ impl<'a> Single<'a> {
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub struct Asked<'a> {
     /// In upper case.
-    pub(super) method: &'a str,
+    pub method: &'a str,
     /// Still encoded, with the prefix.
-    pub(super) path: &'a str,
+    pub path: &'a str,
     /// Clients may have signed without it.
-    pub(super) prefix: &'a str,
+    pub prefix: &'a str,
 }
 
 impl<'a> Claims<'a> {
     /// From a query without its `?`.
-    pub(super) fn parse(query: &'a str) -> Self {
+    pub fn parse(query: &'a str) -> Self {
         let mut claims = Self {
             key: Single::Absent,
             timestamp: Single::Absent,
@@ -163,27 +163,27 @@ impl<'a> Claims<'a> {
     }
 
     /// Seconds since 1970.
-    pub(super) fn timestamp(&self) -> Option<i64> {
+    pub fn timestamp(&self) -> Option<i64> {
         self.timestamp.text()?.parse().ok()
     }
 
     /// The MD5 that the query gives for the body, if it gives one that can be one.
-    pub(super) fn body_md5(&self) -> Option<HexMd5> {
+    pub fn body_md5(&self) -> Option<HexMd5> {
         self.body_md5.text()?.as_bytes().try_into().ok()
     }
 
     /// The query has a `body_md5`, whatever it says.
-    pub(super) fn names_body_md5(&self) -> bool {
+    pub fn names_body_md5(&self) -> bool {
         !matches!(self.body_md5, Single::Absent)
     }
 
     /// `auth_key` is the app's and there is something to compare.
-    pub(super) fn is_plausible(&self, app: &App) -> bool {
+    pub fn is_plausible(&self, app: &App) -> bool {
         self.key.text() == Some(&*app.key.0) && self.signature.text().is_some_and(|s| s.len() == 64)
     }
 
     /// Whether the app signed this request, with or without the prefix in its path. `body_md5` stands in what was signed.
-    pub(super) fn verify(&self, app: &App, asked: Asked<'_>, body_md5: Option<&HexMd5>) -> bool {
+    pub fn verify(&self, app: &App, asked: Asked<'_>, body_md5: Option<&HexMd5>) -> bool {
         let Some(signature) = self.signature.text().filter(|_| self.is_plausible(app)) else {
             return false;
         };

@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
     io::{self, IoSlice},
+    net::IpAddr,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -35,7 +36,7 @@ use crate::{
 const CHUNK_BYTES: usize = 16 << 10;
 
 /// A connection that asks nothing for so long is closed. Workers of queues keep theirs for long.
-pub const IDLE_MAX: std::time::Duration = std::time::Duration::from_secs(3600);
+pub const IDLE_MAX: std::time::Duration = std::time::Duration::from_hours(1);
 
 thread_local! {
     /// The shard's clock, set each turn.
@@ -48,6 +49,8 @@ thread_local! {
 pub struct HttpConn {
     /// `None` once it was taken back or cut.
     pub link: Option<Link>,
+    /// Who is at the other end, as far as known.
+    pub address: Option<IpAddr>,
     /// What was read before hyper came.
     first: Vec<u8>,
     first_at: usize,
@@ -77,6 +80,7 @@ impl HttpConn {
         let now = NOW.get();
         Self {
             link: Some(link),
+            address: None,
             first,
             first_at: 0,
             token,
@@ -262,7 +266,7 @@ pub struct Routes {
     pub router: Router,
     /// Put before every route.
     pub prefix: Rc<str>,
-    /// WebSockets are spoken at all.
+    /// Handshakes are answered at all.
     pub websockets: bool,
 }
 
@@ -330,6 +334,10 @@ fn switching(handshake: &Handshake) -> Option<Response> {
     answer.body(Body::empty()).ok()
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the rare variant is the small one"
+)]
 enum Answer {
     Route {
         conn: Rc<RefCell<HttpConn>>,

@@ -4,15 +4,38 @@ use std::sync::Arc;
 
 use super::Shard;
 use crate::{
-    app::Tenant,
+    app::{App, Tenant},
     cache::CachedEvent,
     directory::{ChannelKey, Full, Holders, Joined, Joining, Left, Message, UserKey},
     protocol::{
         channel::ChannelName, error::SubscriptionError, event, frame::Frame, member::Member,
     },
-    shard::{channels::Known, conn::Conn, hooks},
+    shard::{
+        channels::Known,
+        conn::{Conn, State},
+        hooks,
+    },
     webhook,
 };
+
+/// What a channel remembers.
+enum Cached {
+    /// It is no cache channel.
+    NotKept,
+    /// Nothing.
+    Miss,
+    /// Its last event.
+    Hit(Arc<CachedEvent>),
+}
+
+impl Cached {
+    fn sequence(&self) -> u64 {
+        match self {
+            Self::Hit(event) => event.sequence,
+            Self::NotKept | Self::Miss => 0,
+        }
+    }
+}
 
 impl Shard {
     /// Where the channel stands among the socket's subscriptions.
@@ -36,7 +59,11 @@ impl Shard {
         name: ChannelName,
         mut member: Option<Member>,
     ) -> Result<(), SubscriptionError> {
-        let Some(client) = self.client(token) else {
+        // To become somebody may have been one too many for the app's quota.
+        let Some(client) = self
+            .client(token)
+            .filter(|client| client.socket.state == State::Open)
+        else {
             return Ok(());
         };
         let tenant = Arc::clone(&client.socket.tenant);
@@ -60,7 +87,10 @@ impl Shard {
             members_max: app.limits.presence_members_max,
         };
         let webhooks = &self.node.webhooks;
-        let tell = |joined: &Joined| hooks::joined(webhooks, &app, &key, joined, member.as_ref());
+        let tell = |joined: &Joined| {
+            hooks::joined(webhooks, &app, &key, joined, member.as_ref());
+            self.announce_joined(&key, joined, member.as_ref());
+        };
         let joined = self
             .node
             .directory
@@ -69,42 +99,16 @@ impl Shard {
         if let (Some(member), Some(presence)) = (&mut member, &joined.presence) {
             member.id_json.clone_from(&presence.id_json);
         }
-        let cached = key
-            .name
-            .is_cache()
-            .then(|| self.node.cache.get(&app, &key.name.shared()));
-        let sequence = cached
-            .as_ref()
-            .and_then(Option::as_ref)
-            .map_or(0, |event| event.sequence);
-        let version = joined
-            .presence
-            .as_ref()
-            .map_or(0, |presence| presence.version);
-        let knows = joined.presence.is_some() || cached.is_some();
-        self.seat(
-            token,
-            &key,
-            &tenant,
-            knows.then_some(Known {
-                roster: version,
-                cached: sequence,
-            }),
-            member.as_ref(),
-        );
+        let cached = self.cached(&app, &key);
+        let knows = joined.presence.is_some() || !matches!(cached, Cached::NotKept);
+        let known = knows.then(|| Known {
+            roster: joined.presence.as_ref().map_or(0, |p| p.version),
+            cached: cached.sequence(),
+        });
+        self.seat(token, &key, &tenant, known, member.as_ref());
         let succeeded = match joined.presence {
             None => event::subscription_succeeded(key.name.as_str()),
-            Some(presence) => {
-                if let (Some(holders), Some(member)) = (presence.added, &member) {
-                    self.announce_everywhere(
-                        &key,
-                        holders,
-                        version,
-                        &event::member_added(key.name.as_str(), member),
-                    );
-                }
-                presence.succeeded
-            }
+            Some(presence) => presence.succeeded,
         };
         self.push(token, succeeded);
         self.replay(token, &key, cached);
@@ -186,22 +190,30 @@ impl Shard {
                 Conn::Client(client) => Some(client.socket.tenant.app()),
                 _ => None,
             });
-        if let Some(app) = app.filter(|_| key.name.is_cache()) {
-            let cached = self.node.cache.get(&app, &key.name.shared());
-            self.replay(token, &key, Some(cached));
+        if let Some(app) = app {
+            let cached = self.cached(&app, &key);
+            self.replay(token, &key, cached);
         }
         Ok(())
     }
 
-    /// Shows the cached event, or says that there is none. `None`: not a cache channel.
-    fn replay(&mut self, token: u32, key: &ChannelKey, cached: Option<Option<Arc<CachedEvent>>>) {
+    fn cached(&self, app: &App, key: &ChannelKey) -> Cached {
+        if !key.name.is_cache() {
+            return Cached::NotKept;
+        }
+        let event = self.node.cache.get(app, &key.name.shared());
+        event.map_or(Cached::Miss, Cached::Hit)
+    }
+
+    /// Shows the cached event, or says that there is none.
+    fn replay(&mut self, token: u32, key: &ChannelKey, cached: Cached) {
         match cached {
-            None => {}
-            Some(Some(cached)) => self.push(
+            Cached::NotKept => {}
+            Cached::Hit(cached) => self.push(
                 token,
                 event::published(&cached.event, key.name.as_str(), &cached.data_json),
             ),
-            Some(None) => {
+            Cached::Miss => {
                 self.push(token, event::cache_miss(key.name.as_str()));
                 self.hook(token, key, |channel| webhook::Event::CacheMiss { channel });
             }
@@ -219,16 +231,14 @@ impl Shard {
         };
         let app = tenant.app();
         let webhooks = &self.node.webhooks;
-        let tell = |left: &Left| hooks::left(webhooks, &app, &key, left);
+        let tell = |left: &Left| {
+            hooks::left(webhooks, &app, &key, left);
+            self.announce_left(&key, left);
+        };
         let user = member.as_ref().map(|member| &member.id);
-        let left = self
-            .node
+        self.node
             .directory
             .leave(&key, self.index, last, user, tell);
-        if let Some(removed) = left.removed {
-            let frame = event::member_removed(key.name.as_str(), &removed.id_json);
-            self.announce_everywhere(&key, removed.holders, removed.version, &frame);
-        }
         self.count_changed(&key, app.subscription_count);
     }
 
@@ -240,7 +250,7 @@ impl Shard {
             let at = extra
                 .members
                 .iter()
-                .position(|(channel, _)| *channel == subscription.channel)?;
+                .rposition(|(channel, _)| *channel == subscription.channel)?;
             Some(extra.members.swap_remove(at).1)
         });
         // The socket's last subscription has moved into the gap: its channel must know.
@@ -298,10 +308,27 @@ impl Shard {
         directory.sign_out(&UserKey { tenant, id: user }, id, &offline);
     }
 
+    fn announce_joined(&self, key: &ChannelKey, joined: &Joined, member: Option<&Member>) {
+        let presence = joined.presence.as_ref();
+        let added = presence.and_then(|presence| Some((presence.added?, presence.version)));
+        if let (Some((holders, version)), Some(member)) = (added, member) {
+            let frame = event::member_added(key.name.as_str(), member);
+            self.announce_everywhere(key, holders, version, &frame);
+        }
+    }
+
+    fn announce_left(&self, key: &ChannelKey, left: &Left) {
+        if let Some(removed) = &left.removed {
+            let frame = event::member_removed(key.name.as_str(), &removed.id_json);
+            self.announce_everywhere(key, removed.holders, removed.version, &frame);
+        }
+    }
+
+    /// While the channel is locked, so that every shard hears of its changes in their order.
     fn announce_everywhere(&self, key: &ChannelKey, holders: Holders, version: u64, frame: &Frame) {
         for shard in holders.shards() {
             let (channel, frame) = (key.clone(), frame.clone());
-            self.node.directory.inboxes[shard].send(Message::Announce {
+            self.node.directory.inboxes[shard].send_in_order(Message::Announce {
                 channel,
                 frame,
                 version,

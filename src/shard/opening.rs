@@ -2,7 +2,6 @@
 
 use std::{io, net::IpAddr};
 
-use bytes::Bytes;
 use mio::{Interest, Token};
 
 use super::Shard;
@@ -36,7 +35,7 @@ pub(super) struct Opening {
 
 impl Shard {
     /// hyper is done: the connection ends, or its 101 has left and it becomes a WebSocket.
-    pub(super) fn http_ended(&mut self, token: u32, rest: Bytes) {
+    pub(super) fn http_ended(&mut self, token: u32, rest: &[u8]) {
         let Some(Conn::Http(http)) = self
             .conns
             .get_mut(token as usize)
@@ -47,6 +46,7 @@ impl Shard {
         let mut http = http.borrow_mut();
         let (upgrade, link, registered) =
             (http.upgrade.take(), http.link.take(), http.is_registered());
+        let address = http.address;
         drop(http);
         let (Some(upgrade), Some(link)) = (upgrade, link) else {
             return self.gone(token);
@@ -54,12 +54,13 @@ impl Shard {
         let opening = Opening {
             link,
             registered,
-            address: None,
+            address,
             handshake: upgrade.0,
             answer: Vec::new(),
             rest: rest.to_vec(),
         };
         self.open(token, opening);
+        self.unread.push(token);
     }
 
     /// The connection is a WebSocket from now on: it is admitted, or told why not.
