@@ -22,4 +22,5 @@ mod robustness;
 mod signin;
 mod subscribe;
 mod subscription_count;
+mod tidy;
 mod webhooks;
