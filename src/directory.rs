@@ -23,6 +23,9 @@ use crate::{
 pub use inbox::{Inbox, Message};
 use roster::Roster;
 
+/// Room that an empty directory may keep.
+const SPARE: usize = 1024;
+
 /// A channel of an app of this process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ChannelKey {
@@ -102,6 +105,8 @@ pub struct JoinedPresence {
     pub version: u64,
     /// The user was not in the channel before: the others must hear of it.
     pub added: Option<Holders>,
+    /// The user's id as the others know it.
+    pub id_json: Box<str>,
 }
 
 /// A socket has left a channel.
@@ -327,6 +332,16 @@ impl Directory {
         }
     }
 
+    /// Gives back the room of channels and users that are gone. Called once a second.
+    pub fn sweep(&self) {
+        if self.channels.is_empty() && self.channels.capacity() > SPARE {
+            self.channels.shrink_to_fit();
+        }
+        if self.users.is_empty() && self.users.capacity() > SPARE {
+            self.users.shrink_to_fit();
+        }
+    }
+
     fn user(&self, key: &UserKey) -> RefMut<'_, UserKey, User> {
         self.users.entry(key.clone()).or_default()
     }
@@ -387,6 +402,10 @@ impl Channel {
             succeeded: roster.succeeded(name),
             version: roster.version(),
             added: added.then_some(holders),
+            id_json: roster
+                .announced_id(&member.id)
+                .unwrap_or(&member.id_json)
+                .into(),
         })
     }
 

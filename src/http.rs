@@ -151,11 +151,10 @@ impl Routes {
         self.router
             .fallback(absent.clone())
             .method_not_allowed_fallback(absent)
-            .layer(
-                tower::ServiceBuilder::new()
-                    .layer(edge)
-                    .layer(error::catch_panics()),
-            )
+            .layer(edge)
             .with_state(state)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -357,3 +357,75 @@ fn describe(recorder: &PrometheusRecorder, prefix: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_soketi_is_there_from_the_start() {
+        let recorder = recorder("soketi_").unwrap();
+        let (app, node) = metrics::with_local_recorder(&recorder, || {
+            describe(&recorder, "soketi_");
+            let app = AppMetrics::new("soketi_", "a\"b", "6001");
+            (app, NodeMetrics::new("soketi_", "6001"))
+        });
+        app.connected.set(2);
+        app.ws_messages_sent.increment(3);
+        node.delivery_seconds.record(0.0003);
+        let text = recorder.handle().render();
+        let labels = r#"{app_id="a\"b",port="6001"}"#;
+        for (name, kind, value) in [
+            ("connected", "gauge", 2),
+            ("new_connections_total", "counter", 0),
+            ("new_disconnections_total", "counter", 0),
+            ("socket_received_bytes", "counter", 0),
+            ("socket_transmitted_bytes", "counter", 0),
+            ("ws_messages_received_total", "counter", 0),
+            ("ws_messages_sent_total", "counter", 3),
+            ("http_received_bytes", "counter", 0),
+            ("http_transmitted_bytes", "counter", 0),
+            ("http_calls_received_total", "counter", 0),
+            (HORIZONTAL[0], "counter", 0),
+            (HORIZONTAL[1], "counter", 0),
+            (HORIZONTAL[2], "counter", 0),
+            (HORIZONTAL[3], "counter", 0),
+            (HORIZONTAL[4], "counter", 0),
+        ] {
+            for line in [
+                format!("# HELP soketi_{name} "),
+                format!("# TYPE soketi_{name} {kind}\n"),
+                format!("\nsoketi_{name}{labels} {value}\n"),
+            ] {
+                assert!(text.contains(&line), "{line} in {text}");
+            }
+        }
+        for line in [
+            "# TYPE soketi_horizontal_adapter_resolve_time histogram\n",
+            "soketi_horizontal_adapter_resolve_time_bucket{app_id=\"a\\\"b\",port=\"6001\",le=\"10000\"} 0\n",
+            "soketi_delivery_seconds_bucket{port=\"6001\",le=\"0.0002\"} 0\n",
+            "soketi_delivery_seconds_bucket{port=\"6001\",le=\"0.0005\"} 1\n",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn every_metric_has_its_help() {
+        let recorder = recorder("p_").unwrap();
+        let node = metrics::with_local_recorder(&recorder, || {
+            describe(&recorder, "p_");
+            drop(AppMetrics::new("p_", "a", "1"));
+            let node = NodeMetrics::new("p_", "1");
+            node.refused(4001);
+            node
+        });
+        let mut text = recorder.handle().render();
+        process::render(&mut text, &node);
+        for line in text.lines().filter(|line| line.starts_with("# TYPE ")) {
+            let name = line.split(' ').nth(2).unwrap();
+            assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+        }
+        assert!(text.contains("p_refused_connections_total{code=\"4001\",port=\"1\"} 1\n"));
+    }
+}

@@ -12,11 +12,13 @@ use tokio::{
 
 use crate::{
     config::{Config, Reloader},
+    demo,
     directory::Message,
     drain,
     http::{self, HttpState},
     metrics,
     node::{Node, Parts},
+    notify,
     shard::{self, Seat, Shard},
     webhook::Webhooks,
 };
@@ -91,8 +93,13 @@ async fn serve(config: Config, reloader: Reloader) -> Result<(), StartError> {
     tokio::spawn(serve_ops(ops, http::ops_router(state.clone())));
     warn_of_descriptors(&config, raise_descriptor_limit());
     let signals = Signals::new()?;
-    let shards = start_shards(&node, &http::router(state), seats, bound)?;
+    let mut router = http::router(state);
+    if demo::is_allowed(&config.server, &config.metrics) {
+        router = router.merge(demo::router(Arc::clone(&node)));
+    }
+    let shards = start_shards(&node, &router, seats, bound)?;
     announce(&config, port, ops_address);
+    notify::tell(notify::State::Ready);
     tokio::spawn(sweep(Arc::clone(&node)));
     let watcher = Watcher {
         node: Arc::clone(&node),
@@ -100,6 +107,7 @@ async fn serve(config: Config, reloader: Reloader) -> Result<(), StartError> {
         tls: config_tls,
     };
     let mut signals = watcher.until_told_to_stop(signals).await;
+    notify::tell(notify::State::Stopping);
     let stopping = drain::run(&node, shutdown);
     tokio::select! {
         () = stopping => {}
@@ -166,6 +174,7 @@ async fn sweep(node: Arc<Node>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
         second.tick().await;
+        node.directory.sweep();
         node.cache.sweep();
         node.limiter.sweep();
     }
@@ -191,6 +200,9 @@ fn announce(config: &Config, port: u16, ops: SocketAddr) {
         "listening address={} kind=main",
         SocketAddr::new(server.host, port)
     );
+    if config.apps.iter().any(|app| &*app.key.0 == "app-key") {
+        println!("\n{}", demo::hello(config, port));
+    }
 }
 
 /// The soft limit becomes the hard one; `None` if the system does not say.

@@ -35,13 +35,14 @@ use mio::{Events, Poll, Registry, Token, Waker, event::Event};
 use slab::Slab;
 
 use crate::{
+    config::Mode,
     directory::{ChannelKey, Inbox, Message, inbox::Mailbox},
     node::Node,
     shard::{
         channels::Channels,
         conn::{Client, Conn, Slot, State},
         ending::Draining,
-        http_io::NOW,
+        http_io::{NOW, Routes},
         listen::Place,
         tasks::Tasks,
         wheel::{TICK_MS, Tick, Wheel},
@@ -85,7 +86,7 @@ pub fn seat(index: usize) -> io::Result<(Seat, Inbox)> {
 pub struct Shard {
     index: usize,
     node: Arc<Node>,
-    router: Router,
+    routes: Routes,
     poll: Poll,
     registry: Rc<Registry>,
     mailbox: Mailbox,
@@ -119,11 +120,16 @@ impl Shard {
         listening: Vec<Listening>,
     ) -> io::Result<Self> {
         let registry = Rc::new(seat.poll.registry().try_clone()?);
+        let routes = Routes {
+            router,
+            prefix: node.server.path_prefix.as_str().into(),
+            websockets: node.server.mode != Mode::Worker,
+        };
         let listeners = listen::register(&registry, listening)?;
         Ok(Self {
             index,
             node,
-            router,
+            routes,
             poll: seat.poll,
             registry,
             mailbox: seat.mailbox,
@@ -274,7 +280,6 @@ impl Shard {
             } => self.announce(&channel, &frame, version),
             Message::Accept(accepted) => self.adopt(accepted),
             Message::HttpEnded(token, rest) => self.http_ended(token, rest),
-            Message::Upgrade(token, upgrade) => self.upgrade(token, upgrade),
             Message::Count(channel) => {
                 self.counts.insert(channel);
             }

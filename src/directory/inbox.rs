@@ -13,7 +13,7 @@ use std::{
 use crate::{
     directory::ChannelKey,
     protocol::{SocketId, error::ProtocolError, frame::Frame},
-    shard::{Accepted, Upgrade},
+    shard::Accepted,
 };
 
 /// Messages that may wait in one inbox before publishers must; control messages are taken beyond it.
@@ -69,8 +69,6 @@ pub enum Message {
     },
     /// A task of this shard was woken by another thread.
     Wake(usize),
-    /// An HTTP connection becomes a WebSocket when its 101 has left.
-    Upgrade(u32, Box<Upgrade>),
     /// hyper is done with a connection; bytes it read beyond the last request.
     HttpEnded(u32, bytes::Bytes),
     /// Close every socket evenly over so long; refuse new ones.
@@ -251,6 +249,11 @@ impl Mailbox {
     /// Whether this thread has left itself messages.
     pub fn has_local() -> bool {
         HERE.with_borrow(|here| here.in_order || !here.queue.is_empty())
+    }
+
+    /// Whether other threads have sent anything.
+    pub fn has_remote(&self) -> bool {
+        self.0.waiting.load(Ordering::Acquire) > 0
     }
 
     /// Everything other threads have sent.

@@ -69,11 +69,18 @@ impl Roster {
     pub fn renew(&mut self, member: &Member) -> Option<&mut Seat> {
         let place = *self.places.get(&member.id)?;
         let seat = self.seats.get_mut(&place)?;
-        if seat.member != *member {
-            seat.member = member.clone();
+        // The id stays as it was announced: `1` does not become "1" for those who know it as a number.
+        if seat.member.info_json != member.info_json {
+            seat.member.info_json.clone_from(&member.info_json);
             self.renewed = Some(place);
         }
         Some(seat)
+    }
+
+    /// The user's id as it was announced.
+    pub fn announced_id(&self, user: &UserId) -> Option<&str> {
+        let seat = self.seats.get(self.places.get(user)?)?;
+        Some(&seat.member.id_json)
     }
 
     /// Counts a socket of the user out; the id as JSON and the new version if it was the last.

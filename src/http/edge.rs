@@ -1,25 +1,29 @@
-//! What all answers have in common: cross-origin headers, `OPTIONS`, Soketi's statuses. The headers are made once.
+//! What all answers have in common: cross-origin headers, `OPTIONS`, Soketi's statuses, and what a panic is answered with.
+//! One layer for all of it, with headers made once: it is passed by every request.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use axum::{
-    body::Body,
     extract::Request,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use tower::{Layer, Service};
 
-use super::error::ApiErrorMark;
+use super::error::{self, ApiErrorMark};
 use crate::config::Cors;
 
 /// Marks an answer that gets no cross-origin headers, as in Soketi.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoCors;
+
+/// Bytes of a body that hyper throws away, if it must, to keep the connection.
+const DISCARDED_BYTES_MAX: u64 = 8 << 10;
 
 /// A status without body and without cross-origin headers.
 pub(super) struct Bare(pub(super) StatusCode);
@@ -81,7 +85,12 @@ impl Edge {
 }
 
 impl Rules {
-    fn finish(&self, response: &mut Response, origin: Option<HeaderValue>) {
+    fn finish(&self, response: &mut Response, caller: Caller) {
+        if caller.body_is_large && !response.status().is_success() {
+            // Its body was perhaps not read, and then hyper closes: the client must know.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         let extensions = response.extensions();
         if !extensions.is_empty() {
             if extensions.get::<NoCors>().is_some() {
@@ -91,7 +100,7 @@ impl Rules {
                 *response.status_mut() = StatusCode::OK;
             }
         }
-        self.allow(response.headers_mut(), origin);
+        self.allow(response.headers_mut(), caller.origin);
     }
 
     fn allow(&self, headers: &mut HeaderMap, origin: Option<HeaderValue>) {
@@ -110,13 +119,25 @@ impl Rules {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, self.headers.clone());
     }
 
-    /// The caller's origin, where the answer depends on it.
-    fn origin_of(&self, request: &Request) -> Option<HeaderValue> {
-        match self.origin {
-            Origin::One(_) => None,
-            Origin::AnyOf(_) => request.headers().get(header::ORIGIN).cloned(),
+    fn caller(&self, request: &Request) -> Caller {
+        let length = http_body::Body::size_hint(request.body()).upper();
+        Caller {
+            origin: match self.origin {
+                Origin::One(_) => None,
+                Origin::AnyOf(_) => request.headers().get(header::ORIGIN).cloned(),
+            },
+            body_is_large: length.is_none_or(|bytes| bytes > DISCARDED_BYTES_MAX),
         }
     }
+}
+
+/// What the answer depends on.
+#[derive(Default)]
+struct Caller {
+    /// Where it matters.
+    origin: Option<HeaderValue>,
+    /// Larger than [`DISCARDED_BYTES_MAX`], or of unknown length.
+    body_is_large: bool,
 }
 
 impl<S> Layer<S> for Edge {
@@ -137,12 +158,10 @@ pub(super) struct AtEdge<S> {
     rules: Arc<Rules>,
 }
 
-impl<S, B> Service<Request> for AtEdge<S>
+impl<S> Service<Request> for AtEdge<S>
 where
-    S: Service<Request, Response = Response<B>>,
+    S: Service<Request, Response = Response>,
     S::Future: Unpin,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
 {
     type Response = Response;
     type Error = S::Error;
@@ -154,12 +173,12 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let rules = Arc::clone(&self.rules);
-        let origin = rules.origin_of(&request);
+        let caller = rules.caller(&request);
         let inner = (request.method() != Method::OPTIONS).then(|| self.inner.call(request));
         Answer {
             inner,
             rules,
-            origin,
+            caller,
         }
     }
 }
@@ -169,24 +188,31 @@ pub(super) struct Answer<F> {
     /// `None` answers `OPTIONS`.
     inner: Option<F>,
     rules: Arc<Rules>,
-    origin: Option<HeaderValue>,
+    caller: Caller,
 }
 
-impl<F, B, E> Future for Answer<F>
+impl<F, E> Future for Answer<F>
 where
-    F: Future<Output = Result<Response<B>, E>> + Unpin,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
+    F: Future<Output = Result<Response, E>> + Unpin,
 {
     type Output = Result<Response, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = match &mut self.inner {
-            Some(inner) => ready!(Pin::new(inner).poll(cx))?.map(Body::new),
+            Some(inner) => {
+                // A panic is a bug in one request: what it held is dropped, and the connection goes on.
+                match catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll(cx))) {
+                    Ok(answer) => ready!(answer)?,
+                    Err(panic) => {
+                        self.inner = None;
+                        error::of_panic(&*panic)
+                    }
+                }
+            }
             None => StatusCode::NO_CONTENT.into_response(),
         };
-        let origin = self.origin.take();
-        self.rules.finish(&mut response, origin);
+        let caller = std::mem::take(&mut self.caller);
+        self.rules.finish(&mut response, caller);
         Poll::Ready(Ok(response))
     }
 }

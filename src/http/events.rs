@@ -80,17 +80,16 @@ async fn publish_all(
         return Ok(answer::OK);
     }
     let mut out = br#"{"ok":true,"#.to_vec();
-    match (shape, events) {
-        (Shape::One, [event]) => channels(&mut out, node, &signed.tenant, event).await,
-        _ => {
-            out.extend_from_slice(br#""batch":["#);
-            for (i, event) in events.iter().enumerate() {
-                out.extend_from_slice(if i == 0 { b"{" } else { b",{" });
-                of_batch(&mut out, node, &signed.tenant, event).await;
-                out.push(b'}');
-            }
-            out.push(b']');
+    if let (Shape::One, [event]) = (shape, events) {
+        channels(&mut out, node, &signed.tenant, event).await;
+    } else {
+        out.extend_from_slice(br#""batch":["#);
+        for (i, event) in events.iter().enumerate() {
+            out.extend_from_slice(if i == 0 { b"{" } else { b",{" });
+            of_batch(&mut out, node, &signed.tenant, event).await;
+            out.push(b'}');
         }
+        out.push(b']');
     }
     out.push(b'}');
     Ok(out.into())

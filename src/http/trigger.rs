@@ -129,11 +129,11 @@ fn judge_event<'a>(body: &'a str, limits: &Limits) -> (u32, Result<Event<'a>, Ap
     let max = limits.event_channels_max;
     let channels = match (given.channels, given.channel) {
         (Some(list), _) => array(list, max),
-        (None, Some(one)) => Some(List {
+        (None, Some(one)) if !is_falsy(one.get()) => Some(List {
             kept: smallvec![one],
             count: 1,
         }),
-        (None, None) => None,
+        (None, _) => None,
     };
     let points = channels.as_ref().map_or(1, |list| saturated(list.count));
     let event = channels
@@ -281,7 +281,7 @@ struct List<'a> {
     count: usize,
 }
 
-fn array<'a>(raw: &'a RawValue, max: usize) -> Option<List<'a>> {
+fn array(raw: &RawValue, max: usize) -> Option<List<'_>> {
     let mut json = serde_json::Deserializer::from_str(raw.get());
     AtMost(max, PhantomData).deserialize(&mut json).ok()
 }
@@ -306,13 +306,11 @@ impl<'de: 'a, 'a> Visitor<'de> for AtMost<'a> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<'a>, A::Error> {
         let mut kept = SmallVec::new();
         while kept.len() < self.0 {
-            match seq.next_element::<&'de RawValue>()? {
-                Some(raw) => kept.push(raw),
-                None => {
-                    let count = kept.len();
-                    return Ok(List { kept, count });
-                }
-            }
+            let Some(raw) = seq.next_element::<&'de RawValue>()? else {
+                let count = kept.len();
+                return Ok(List { kept, count });
+            };
+            kept.push(raw);
         }
         let mut count = kept.len();
         while seq.next_element::<IgnoredAny>()?.is_some() {

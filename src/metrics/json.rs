@@ -63,7 +63,7 @@ fn sample(line: &str) -> Option<(&str, Value, Map<String, Value>)> {
     }
     let (series, value) = line.rsplit_once(' ')?;
     let (name, labels) = match series.split_once('{') {
-        Some((name, rest)) => (name, labels(rest.strip_suffix('}')?)),
+        Some((name, rest)) => (name, labels(rest.strip_suffix('}')?)?),
         None => (series, Map::new()),
     };
     Some((name, number(value), labels))
@@ -78,23 +78,22 @@ fn number(text: &str) -> Value {
     number.map_or(Value::Null, Value::Number)
 }
 
-/// `KEY="VALUE",…` with `\\`, `\"` and `\n` escaped in values.
-fn labels(mut text: &str) -> Map<String, Value> {
+/// `KEY="VALUE",…` with `\\`, `\"` and `\n` escaped in values; `None` where a value has no end.
+fn labels(mut text: &str) -> Option<Map<String, Value>> {
     let mut labels = Map::new();
     while let Some((key, rest)) = text.split_once("=\"") {
         let mut value = String::new();
         let mut chars = rest.char_indices();
-        let mut end = rest.len();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '"' => {
-                    end = at + 1;
-                    break;
-                }
-                '\\' => value.extend(chars.next().map(|(_, c)| if c == 'n' { '\n' } else { c })),
-                c => value.push(c),
+        let end = loop {
+            match chars.next()? {
+                (at, '"') => break at + 1,
+                (_, '\\') => value.push(match chars.next()? {
+                    (_, 'n') => '\n',
+                    (_, c) => c,
+                }),
+                (_, c) => value.push(c),
             }
-        }
+        };
         let key = key.trim_start_matches(',');
         let value = match key {
             "port" | "le" if value.parse::<f64>().is_ok_and(f64::is_finite) => number(&value),
@@ -103,7 +102,7 @@ fn labels(mut text: &str) -> Map<String, Value> {
         labels.insert(key.to_owned(), value);
         text = &rest[end..];
     }
-    labels
+    Some(labels)
 }
 
 #[cfg(test)]
@@ -129,8 +128,11 @@ mod tests {
 
     #[test]
     fn nonsense_is_left_out() {
-        for text in ["", "x", "x{ 1", "# EOF", "x{a=\"b} 1", "{\"\n"] {
-            assert_eq!(convert(text), "[]", "{text}");
+        for line in ["", "x", "x{ 1", "# EOF", "x{a=\"b} 1", "{\"\n"] {
+            let text = format!("s 1\n# TYPE s gauge\n{line}\n# TYPE t gauge\nt 1\n");
+            let converted: Value = serde_json::from_str(&convert(&text)).unwrap();
+            assert_eq!(converted[0]["values"], serde_json::json!([]), "{line}");
+            assert_eq!(converted[1]["values"][0]["value"], 1, "{line}");
         }
     }
 }

@@ -45,7 +45,7 @@ pub fn render(out: &mut String, metrics: &NodeMetrics) {
     let mut family = Family { out, metrics };
     let sizes = status();
     if let Some(times) = Times::read() {
-        let (user, system) = (times.user_seconds, times.system_seconds);
+        let (user, system) = (times.user, times.system);
         let help = "CPU time spent in user mode.";
         family.add("cpu_user_seconds_total", "counter", help, user);
         let help = "CPU time spent in the kernel.";
@@ -57,7 +57,7 @@ pub fn render(out: &mut String, metrics: &NodeMetrics) {
             user + system,
         );
         let help = "When the process started, in seconds since 1970.";
-        family.add("start_time_seconds", "gauge", help, times.start_seconds);
+        family.add("start_time_seconds", "gauge", help, times.start);
     }
     for (name, help, bytes) in [
         (
@@ -103,10 +103,11 @@ impl Family<'_> {
     }
 }
 
+/// In seconds; the start since 1970.
 struct Times {
-    user_seconds: f64,
-    system_seconds: f64,
-    start_seconds: f64,
+    user: f64,
+    system: f64,
+    start: f64,
 }
 
 impl Times {
@@ -126,9 +127,9 @@ impl Times {
             .lines()
             .find_map(|line| line.strip_prefix("btime "))?;
         Some(Self {
-            user_seconds: seconds(14)?,
-            system_seconds: seconds(15)?,
-            start_seconds: boot.trim().parse::<f64>().ok()? + seconds(22)?,
+            user: seconds(14)?,
+            system: seconds(15)?,
+            start: boot.trim().parse::<f64>().ok()? + seconds(22)?,
         })
     }
 }
@@ -153,14 +154,8 @@ mod tests {
     fn times_are_read_past_a_name_with_spaces() {
         let own = "7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 3 0 1000 9 9";
         let times = Times::parse(own, "cpu 1 2\nbtime 1700000000\n").unwrap();
-        assert_eq!(
-            [
-                times.user_seconds,
-                times.system_seconds,
-                times.start_seconds
-            ],
-            [2.5, 0.5, 1_700_000_010.0]
-        );
+        let found = [times.user, times.system, times.start].map(|t| t.to_string());
+        assert_eq!(found, ["2.5", "0.5", "1700000010"]);
         assert!(Times::parse("", "").is_none());
     }
 

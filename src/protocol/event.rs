@@ -25,9 +25,15 @@ pub struct ClientFrame<'a> {
     /// The channel of a client event.
     #[serde(borrow, default)]
     pub channel: Option<Cow<'a, str>>,
-    /// JSON of any type.
-    #[serde(borrow, default)]
+    /// JSON of any type; `null` is a value, not its absence.
+    #[serde(borrow, default, deserialize_with = "present")]
     pub data: Option<&'a RawValue>,
+}
+
+fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
+    value: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(value).map(Some)
 }
 
 /// Payload of `pusher:subscribe` and `pusher:unsubscribe`.

@@ -10,16 +10,23 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use axum::{Router, response::Response, routing::future::RouteFuture};
-use hyper::{body::Incoming, rt, server::conn::http1};
+use axum::{Router, body::Body, response::Response, routing::future::RouteFuture};
+use hyper::{
+    Method, StatusCode,
+    body::Incoming,
+    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
+    rt,
+    server::conn::http1,
+};
 use mio::{Interest, Registry, Token};
 use tower::Service;
 
 use crate::{
     directory::{Message, inbox::Mailbox},
-    http::Peer,
+    http::{Listener, Peer},
     shard::{
         Upgrade,
+        fresh::{self, Handshake},
         link::Link,
         wheel::{Tick, ticks},
     },
@@ -252,11 +259,23 @@ impl rt::Write for HttpIo {
     }
 }
 
-/// The router as hyper's service, with a note of when requests begin and end.
+/// What HTTP connections of a shard have in common.
+#[derive(Clone)]
+pub struct Routes {
+    /// The REST API.
+    pub router: Router,
+    /// Put before every route.
+    pub prefix: Rc<str>,
+    /// WebSockets are spoken at all.
+    pub websockets: bool,
+}
+
+/// The router as hyper's service, with a note of when requests begin and end. A handshake on a connection that was used before, as proxies
+/// keep them, is answered here.
 struct Answering {
     conn: Rc<RefCell<HttpConn>>,
     peer: Peer,
-    router: Router,
+    routes: Routes,
 }
 
 impl hyper::service::Service<hyper::Request<Incoming>> for Answering {
@@ -265,41 +284,91 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Answering {
     type Future = Answer;
 
     fn call(&self, mut request: hyper::Request<Incoming>) -> Answer {
-        self.conn.borrow_mut().request_began();
+        let mut conn = self.conn.borrow_mut();
+        conn.request_began();
+        if let Some(handshake) = self.handshake(&request) {
+            let answer = switching(&handshake);
+            conn.upgrade = Some(Box::new(Upgrade(handshake)));
+            return Answer::Upgrade(answer.map(Box::new));
+        }
+        drop(conn);
         request.extensions_mut().insert(self.peer.clone());
         // The router is always ready.
-        Answer {
+        let future = self.routes.router.clone().call(request);
+        Answer::Route {
             conn: Rc::clone(&self.conn),
-            future: self.router.clone().call(request),
+            future,
         }
     }
 }
 
-struct Answer {
-    conn: Rc<RefCell<HttpConn>>,
-    future: RouteFuture<Infallible>,
+impl Answering {
+    fn handshake(&self, request: &hyper::Request<Incoming>) -> Option<Handshake> {
+        if !self.routes.websockets
+            || self.peer.listener == Listener::Api
+            || !request.headers().contains_key(UPGRADE)
+        {
+            return None;
+        }
+        let header = |name: &str| {
+            request
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let target = request.uri().path_and_query()?.as_str();
+        fresh::handshake(target, &self.routes.prefix, header)
+            .filter(|_| request.method() == Method::GET)
+    }
+}
+
+fn switching(handshake: &Handshake) -> Option<Response> {
+    let mut answer = Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(UPGRADE, "websocket")
+        .header(CONNECTION, "Upgrade")
+        .header(SEC_WEBSOCKET_ACCEPT, &handshake.accept);
+    if let Some(name) = &handshake.subprotocol {
+        answer = answer.header(SEC_WEBSOCKET_PROTOCOL, name);
+    }
+    answer.body(Body::empty()).ok()
+}
+
+enum Answer {
+    Route {
+        conn: Rc<RefCell<HttpConn>>,
+        future: RouteFuture<Infallible>,
+    },
+    Upgrade(Option<Box<Response>>),
 }
 
 impl Future for Answer {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = std::task::ready!(Pin::new(&mut self.future).poll(cx));
-        self.conn.borrow_mut().request_ended();
-        Poll::Ready(answer)
+        match &mut *self {
+            Self::Route { conn, future } => {
+                let answer = std::task::ready!(Pin::new(future).poll(cx));
+                conn.borrow_mut().request_ended();
+                Poll::Ready(answer)
+            }
+            Self::Upgrade(answer) => Poll::Ready(Ok(answer
+                .take()
+                .map_or_else(Response::default, |answer| *answer))),
+        }
     }
 }
 
 /// Serves a connection until it ends or becomes a WebSocket, then tells the shard.
-pub async fn serve(conn: Rc<RefCell<HttpConn>>, peer: Peer, router: Router) {
+pub async fn serve(conn: Rc<RefCell<HttpConn>>, peer: Peer, routes: Routes) {
     let token = peer.token;
     let service = Answering {
         conn: Rc::clone(&conn),
         peer,
-        router,
+        routes,
     };
     let mut builder = http1::Builder::new();
-    builder.max_buf_size(super::fresh::HEAD_BYTES_MAX);
+    builder.max_buf_size(fresh::HEAD_BYTES_MAX);
     let mut serving = builder.serve_connection(HttpIo(conn), service);
     let end = std::future::poll_fn(|cx| serving.poll_without_shutdown(cx)).await;
     if let Err(error) = end {

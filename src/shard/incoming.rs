@@ -43,7 +43,16 @@ impl Shard {
                     let drained = n < buffer.len() && client.link.is_drained_by_short_read();
                     client.socket.heard = self.now;
                     client.socket.pings = 0;
-                    self.feed(token, &mut buffer[..n]);
+                    if self.mailbox.has_remote() {
+                        // What was handed over before these bytes were sent comes first: a pong proves that nothing is on its way.
+                        let mut bytes = buffer[..n].to_vec();
+                        self.buffer = buffer;
+                        self.take_messages();
+                        self.feed(token, &mut bytes);
+                        buffer = std::mem::take(&mut self.buffer);
+                    } else {
+                        self.feed(token, &mut buffer[..n]);
+                    }
                     if drained && !to_end {
                         break;
                     }

@@ -38,7 +38,7 @@ impl Shard {
         &mut self,
         token: u32,
         name: ChannelName,
-        member: Option<Member>,
+        mut member: Option<Member>,
     ) -> Result<(), SubscriptionError> {
         // To become somebody may have been one too many for the app's quota.
         let Some(client) = self
@@ -77,6 +77,9 @@ impl Shard {
             .directory
             .join(&key, self.index, &joining, tell)
             .map_err(|Full| SubscriptionError::ChannelFull)?;
+        if let (Some(member), Some(presence)) = (&mut member, &joined.presence) {
+            member.id_json.clone_from(&presence.id_json);
+        }
         let cached = key
             .name
             .is_cache()
@@ -163,7 +166,7 @@ impl Shard {
                     .iter_mut()
                     .find(|(channel, _)| *channel == at)
                 {
-                    *old = member.clone();
+                    old.info_json.clone_from(&member.info_json);
                 }
                 let Some(frame) = self.node.directory.rejoin(&key, &member) else {
                     return Ok(());

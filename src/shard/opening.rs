@@ -64,17 +64,6 @@ impl Shard {
         self.unread.push(token);
     }
 
-    /// Notes that the connection becomes a WebSocket when hyper has sent its 101.
-    pub(super) fn upgrade(&mut self, token: u32, upgrade: Box<Upgrade>) {
-        if let Some(Conn::Http(http)) = self
-            .conns
-            .get_mut(token as usize)
-            .map(|slot| &mut slot.conn)
-        {
-            http.borrow_mut().upgrade = Some(upgrade);
-        }
-    }
-
     /// The connection is a WebSocket from now on: it is admitted, or told why not.
     pub(super) fn open(&mut self, token: u32, opening: Opening) {
         let Opening {

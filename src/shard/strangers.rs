@@ -6,7 +6,7 @@ use mio::{Interest, Token};
 
 use super::Shard;
 use crate::{
-    http::Peer,
+    http::{Listener, Peer},
     node::Phase,
     shard::{
         conn::Conn,
@@ -107,11 +107,20 @@ impl Shard {
         if n == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        let server = &self.node.server;
+        let sockets = self.routes.websockets && fresh.listener != Listener::Api;
+        let look = |bytes: &[u8]| {
+            if sockets {
+                read_head(bytes, &server.path_prefix)
+            } else {
+                Head::Http
+            }
+        };
         let head = if fresh.head.is_empty() {
-            read_head(&buffer[..n], &self.node.server.path_prefix)
+            look(&buffer[..n])
         } else {
             fresh.head.extend_from_slice(&buffer[..n]);
-            read_head(&fresh.head, &self.node.server.path_prefix)
+            look(&fresh.head)
         };
         if fresh.head.is_empty() && !matches!(head, Head::WebSocket(..)) {
             fresh.head.extend_from_slice(&buffer[..n]);
@@ -204,7 +213,7 @@ impl Shard {
                     token,
                     listener,
                 },
-                self.router.clone(),
+                self.routes.clone(),
             ),
         );
     }

@@ -7,13 +7,21 @@ use serde_json::json;
 use crate::harness::{Server, eventually};
 
 async fn miss(client: &mut crate::harness::Client, channel: &str) {
-    client.expect_frame(&format!(r#"{{"event":"pusher:cache_miss","channel":"{channel}"}}"#)).await;
+    client
+        .expect_frame(&format!(
+            r#"{{"event":"pusher:cache_miss","channel":"{channel}"}}"#
+        ))
+        .await;
 }
 
 #[tokio::test]
 async fn a_miss_then_the_last_event_for_each_subscriber() {
     let server = Server::start().await;
-    for channel in ["cache-room", "private-cache-room", "private-encrypted-cache-room"] {
+    for channel in [
+        "cache-room",
+        "private-cache-room",
+        "private-encrypted-cache-room",
+    ] {
         let mut first = server.connect().await;
         first.private(channel).await;
         miss(&mut first, channel).await;
@@ -21,7 +29,11 @@ async fn a_miss_then_the_last_event_for_each_subscriber() {
         server.trigger(channel, "price", "2").await;
         let mut later = server.connect().await;
         later.private(channel).await;
-        later.expect_frame(&format!(r#"{{"event":"price","channel":"{channel}","data":"2"}}"#)).await;
+        later
+            .expect_frame(&format!(
+                r#"{{"event":"price","channel":"{channel}","data":"2"}}"#
+            ))
+            .await;
         later.private(channel).await;
         later.expect_event("price").await;
         later.expect_silence().await;
@@ -32,11 +44,15 @@ async fn a_miss_then_the_last_event_for_each_subscriber() {
 async fn presence_cache_channels_replay_too() {
     let server = Server::start().await;
     let mut first = server.connect().await;
-    first.presence("presence-cache-room", r#"{"user_id":"1"}"#).await;
+    first
+        .presence("presence-cache-room", r#"{"user_id":"1"}"#)
+        .await;
     miss(&mut first, "presence-cache-room").await;
     server.trigger("presence-cache-room", "e", "v").await;
     let mut later = server.connect().await;
-    later.presence("presence-cache-room", r#"{"user_id":"2"}"#).await;
+    later
+        .presence("presence-cache-room", r#"{"user_id":"2"}"#)
+        .await;
     later.expect_event("e").await;
 }
 
@@ -48,7 +64,9 @@ async fn client_events_are_not_cached() {
         client.subscribe("cache-c").await;
         miss(client, "cache-c").await;
     }
-    sender.send(json!({"event": "client-x", "channel": "cache-c", "data": {}})).await;
+    sender
+        .send(json!({"event": "client-x", "channel": "cache-c", "data": {}}))
+        .await;
     reader.expect_event("client-x").await;
     let mut later = server.connect().await;
     later.subscribe("cache-c").await;
@@ -60,7 +78,10 @@ async fn the_cached_event_survives_the_empty_channel_and_an_exclusion() {
     let server = Server::start().await;
     let client = server.subscribed("other").await;
     let body = json!({"name": "e", "channel": "cache-e", "data": "v", "socket_id": client.id()});
-    server.post("/events", &body).await.expect(200, r#"{"ok":true}"#);
+    server
+        .post("/events", &body)
+        .await
+        .expect(200, r#"{"ok":true}"#);
     let mut client = client;
     client.subscribe("cache-e").await;
     client.expect_event("e").await;
@@ -72,7 +93,10 @@ async fn the_cached_event_survives_the_empty_channel_and_an_exclusion() {
 
 #[tokio::test]
 async fn the_event_expires() {
-    let server = Server::builder().env("SOKETI_CHANNEL_CACHE_TTL", 1).start().await;
+    let server = Server::builder()
+        .env("SOKETI_CHANNEL_CACHE_TTL", 1)
+        .start()
+        .await;
     server.trigger("cache-t", "e", "v").await;
     let mut client = server.connect().await;
     client.subscribe("cache-t").await;
@@ -105,7 +129,8 @@ async fn no_event_is_lost_or_doubled_at_the_moment_of_joining() {
     };
     let ((), mut clients) = tokio::join!(publisher, joiners);
     for client in &mut clients {
-        let data = |frame: serde_json::Value| frame["data"].as_str().unwrap().parse::<u32>().unwrap();
+        let data =
+            |frame: serde_json::Value| frame["data"].as_str().unwrap().parse::<u32>().unwrap();
         let mut last = data(client.expect_event("n").await);
         while last < 60 {
             let next = data(client.expect_event("n").await);

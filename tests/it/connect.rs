@@ -7,7 +7,9 @@ use crate::harness::{App, Message, Server};
 #[tokio::test]
 async fn a_known_key_is_greeted_with_a_socket_id() {
     let server = Server::start().await;
-    let mut client = server.open("/app/app-key?protocol=7&client=js&version=8.4.0&flash=false").await;
+    let mut client = server
+        .open("/app/app-key?protocol=7&client=js&version=8.4.0&flash=false")
+        .await;
     let text = client.text().await;
     let id = text
         .strip_prefix(r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\""#)
@@ -33,16 +35,36 @@ async fn socket_ids_are_unique() {
 #[tokio::test]
 async fn protocol_client_and_version_are_not_looked_at() {
     let server = Server::start().await;
-    for query in ["", "?", "?protocol=1", "?protocol=99", "?protocol=text", "?client=&version=", "?flash=true&x=%zz"] {
-        server.open(&format!("/app/app-key{query}")).await.established(&server.app).await;
+    for query in [
+        "",
+        "?",
+        "?protocol=1",
+        "?protocol=99",
+        "?protocol=text",
+        "?client=&version=",
+        "?flash=true&x=%zz",
+    ] {
+        server
+            .open(&format!("/app/app-key{query}"))
+            .await
+            .established(&server.app)
+            .await;
     }
 }
 
 #[tokio::test]
 async fn strict_protocol_version_is_an_option() {
-    let server = Server::builder().env("BOWLINE_STRICT_PROTOCOL_VERSION", true).start().await;
+    let server = Server::builder()
+        .env("BOWLINE_STRICT_PROTOCOL_VERSION", true)
+        .start()
+        .await;
     server.connect().await;
-    for (query, code) in [("?protocol=abc", 4006), ("?protocol=4", 4007), ("?protocol=99", 4007), ("", 4008)] {
+    for (query, code) in [
+        ("?protocol=abc", 4006),
+        ("?protocol=4", 4007),
+        ("?protocol=99", 4007),
+        ("", 4008),
+    ] {
         let mut client = server.open(&format!("/app/app-key{query}")).await;
         client.expect_error(code).await;
         client.expect_close(code).await;
@@ -54,7 +76,10 @@ async fn the_first_offered_subprotocol_is_echoed() {
     let server = Server::start().await;
     let headers = [("Sec-WebSocket-Protocol", "pusher-one, two")];
     let client = server.upgrade("/app/app-key", &headers).await.ok().unwrap();
-    assert_eq!(client.handshake.header("sec-websocket-protocol"), Some("pusher-one"));
+    assert_eq!(
+        client.handshake.header("sec-websocket-protocol"),
+        Some("pusher-one")
+    );
     let client = server.upgrade("/app/app-key", &[]).await.ok().unwrap();
     assert_eq!(client.handshake.header("sec-websocket-protocol"), None);
 }
@@ -62,7 +87,10 @@ async fn the_first_offered_subprotocol_is_echoed() {
 #[tokio::test]
 async fn compression_is_not_negotiated() {
     let server = Server::start().await;
-    let headers = [("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")];
+    let headers = [(
+        "Sec-WebSocket-Extensions",
+        "permessage-deflate; client_max_window_bits",
+    )];
     let client = server.upgrade("/app/app-key", &headers).await.ok().unwrap();
     assert_eq!(client.handshake.header("sec-websocket-extensions"), None);
 }
@@ -70,8 +98,20 @@ async fn compression_is_not_negotiated() {
 #[tokio::test]
 async fn unknown_paths_refuse_the_upgrade_with_404() {
     let server = Server::start().await;
-    for path in ["/app", "/app/", "/app/app-key/", "/app/app-key/x", "/nowhere", "/App/app-key", "/pusher/app/app-key"] {
-        let response = server.upgrade(path, &[]).await.err().unwrap_or_else(|| panic!("{path} was upgraded"));
+    for path in [
+        "/app",
+        "/app/",
+        "/app/app-key/",
+        "/app/app-key/x",
+        "/nowhere",
+        "/App/app-key",
+        "/pusher/app/app-key",
+    ] {
+        let response = server
+            .upgrade(path, &[])
+            .await
+            .err()
+            .unwrap_or_else(|| panic!("{path} was upgraded"));
         assert_eq!(response.status, 404, "{path}");
     }
 }
@@ -86,14 +126,23 @@ async fn a_plain_get_on_the_websocket_path_is_404() {
 async fn an_unknown_key_gets_4001_with_the_message_as_reason() {
     let server = Server::start().await;
     let mut client = server.open("/app/unknown-key?protocol=7").await;
-    client.expect_refusal(4001, "App key unknown-key does not exist.").await;
+    client
+        .expect_refusal(4001, "App key unknown-key does not exist.")
+        .await;
 }
 
 #[tokio::test]
 async fn the_key_in_the_path_is_percent_decoded() {
-    let server = Server::builder().env("SOKETI_DEFAULT_APP_KEY", "key with=signs").start().await;
+    let server = Server::builder()
+        .env("SOKETI_DEFAULT_APP_KEY", "key with=signs")
+        .start()
+        .await;
     let app = App::new("app-id", "key with=signs", "app-secret");
-    server.open("/app/key%20with%3Dsigns").await.established(&app).await;
+    server
+        .open("/app/key%20with%3Dsigns")
+        .await
+        .established(&app)
+        .await;
 }
 
 #[tokio::test]
@@ -112,24 +161,39 @@ async fn a_long_key_still_closes_with_a_legal_frame() {
     let mut client = server.open(&format!("/app/{key}")).await;
     client.expect_error(4001).await;
     let reason = client.expect_close(4001).await;
-    assert!(reason.len() <= 123, "a control frame holds 125 bytes: {}", reason.len());
+    assert!(
+        reason.len() <= 123,
+        "a control frame holds 125 bytes: {}",
+        reason.len()
+    );
 }
 
 #[tokio::test]
 async fn a_disabled_app_gets_4003() {
     let apps = json!([{"id": "off", "key": "off-key", "secret": "s", "enabled": false}]);
-    let server = Server::builder().apps(apps).start().await;
-    server.open("/app/off-key").await.expect_refusal(4003, "The app is not enabled.").await;
+    let server = Server::builder().apps(&apps).start().await;
+    server
+        .open("/app/off-key")
+        .await
+        .expect_refusal(4003, "The app is not enabled.")
+        .await;
 }
 
 const OVER_QUOTA: &str = "The current concurrent connections quota has been reached.";
 
 #[tokio::test]
 async fn over_quota_gets_4100_and_a_freed_place_can_be_used() {
-    let server = Server::builder().env("SOKETI_DEFAULT_APP_MAX_CONNS", 2).start().await;
+    let server = Server::builder()
+        .env("SOKETI_DEFAULT_APP_MAX_CONNS", 2)
+        .start()
+        .await;
     let (first, _second) = (server.connect().await, server.connect().await);
     for _ in 0..3 {
-        server.open("/app/app-key").await.expect_refusal(4100, OVER_QUOTA).await;
+        server
+            .open("/app/app-key")
+            .await
+            .expect_refusal(4100, OVER_QUOTA)
+            .await;
     }
     first.close().await;
     crate::harness::eventually("the place is free", async || {
@@ -141,16 +205,26 @@ async fn over_quota_gets_4100_and_a_freed_place_can_be_used() {
 
 #[tokio::test]
 async fn quota_code_4004_is_an_option() {
-    let server =
-        Server::builder().env("SOKETI_DEFAULT_APP_MAX_CONNS", 1).env("BOWLINE_QUOTA_CODE", 4004).start().await;
+    let server = Server::builder()
+        .env("SOKETI_DEFAULT_APP_MAX_CONNS", 1)
+        .env("BOWLINE_QUOTA_CODE", 4004)
+        .start()
+        .await;
     let _first = server.connect().await;
-    server.open("/app/app-key").await.expect_refusal(4004, OVER_QUOTA).await;
+    server
+        .open("/app/app-key")
+        .await
+        .expect_refusal(4004, OVER_QUOTA)
+        .await;
 }
 
 #[tokio::test]
 async fn quota_zero_or_negative_is_no_limit() {
     for limit in ["0", "-1"] {
-        let server = Server::builder().env("SOKETI_DEFAULT_APP_MAX_CONNS", limit).start().await;
+        let server = Server::builder()
+            .env("SOKETI_DEFAULT_APP_MAX_CONNS", limit)
+            .start()
+            .await;
         let _clients = (server.connect().await, server.connect().await);
     }
 }
@@ -174,7 +248,9 @@ async fn ping_is_answered_whatever_its_data() {
 async fn a_pong_from_the_client_is_accepted() {
     let server = Server::start().await;
     let mut client = server.connect().await;
-    client.send_text(r#"{"event":"pusher:pong","data":{}}"#).await;
+    client
+        .send_text(r#"{"event":"pusher:pong","data":{}}"#)
+        .await;
     client.expect_silence().await;
 }
 
@@ -184,8 +260,15 @@ async fn a_frame_sent_with_the_handshake_waits_for_the_connection() {
     let mut http = server.http().await;
     let mut bytes = crate::harness::upgrade_request("/app/app-key", &[]).into_bytes();
     let subscribe = br#"{"event":"pusher:subscribe","data":{"channel":"early"}}"#;
-    bytes.extend(crate::harness::client_frame(true, crate::harness::Opcode::Text, subscribe));
+    bytes.extend(crate::harness::client_frame(
+        true,
+        crate::harness::Opcode::Text,
+        subscribe,
+    ));
     http.write(&bytes).await;
-    let mut client = crate::harness::Client::after_upgrade(http).await.established(&server.app).await;
+    let mut client = crate::harness::Client::after_upgrade(http)
+        .await
+        .established(&server.app)
+        .await;
     client.expect_subscribed("early").await;
 }

@@ -96,8 +96,14 @@ fn every_transcript_is_played_by_some_test() {
     for entry in std::fs::read_dir(directory()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        if path.extension().is_some_and(|extension| extension == "jsonl") {
-            assert!(REPLAYED.contains(&name) || faults::PLAYED.contains(&name), "nobody plays {name}");
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "jsonl")
+        {
+            assert!(
+                REPLAYED.contains(&name) || faults::PLAYED.contains(&name),
+                "nobody plays {name}"
+            );
         }
     }
 }
@@ -105,7 +111,11 @@ fn every_transcript_is_played_by_some_test() {
 #[test]
 fn every_deviation_names_a_line_of_a_transcript() {
     for deviation in deviations::ALL {
-        let text = std::fs::read_to_string(directory().join(format!("{}.jsonl", deviation.file))).unwrap();
-        assert!(deviation.line >= 2 && deviation.line <= text.lines().count(), "{deviation:?}");
+        let text =
+            std::fs::read_to_string(directory().join(format!("{}.jsonl", deviation.file))).unwrap();
+        assert!(
+            deviation.line >= 2 && deviation.line <= text.lines().count(),
+            "{deviation:?}"
+        );
     }
 }

@@ -19,10 +19,14 @@ async fn connections_are_kept() {
     let server = Server::start().await;
     let mut http = server.http().await;
     for _ in 0..5 {
-        let response = http.request("POST", &signed(&server, EVENT), &[], Some(EVENT)).await;
+        let response = http
+            .request("POST", &signed(&server, EVENT), &[], Some(EVENT))
+            .await;
         response.expect(200, OK);
         assert!(response.keeps());
-        let response = http.get(&server.app.target("GET", "/channels").build()).await;
+        let response = http
+            .get(&server.app.target("GET", "/channels").build())
+            .await;
         assert!(response.keeps() && response.status == 200);
         // An error of the API is no reason to hang up.
         let response = http.get("/apps/app-id/channels").await;
@@ -34,9 +38,13 @@ async fn connections_are_kept() {
 async fn connection_close_is_honoured_and_http_1_0_is_answered() {
     let server = Server::start().await;
     let mut http = server.http().await;
-    http.send("GET", "/", &[("Connection", "close")], None).await;
+    http.send("GET", "/", &[("Connection", "close")], None)
+        .await;
     let rest = String::from_utf8(http.rest().await).unwrap();
-    assert!(rest.starts_with("HTTP/1.1 200") && rest.ends_with("OK"), "{rest}");
+    assert!(
+        rest.starts_with("HTTP/1.1 200") && rest.ends_with("OK"),
+        "{rest}"
+    );
     let mut http = server.http().await;
     http.write(b"GET / HTTP/1.0\r\n\r\n").await;
     let rest = String::from_utf8(http.rest().await).unwrap();
@@ -51,7 +59,12 @@ async fn pipelined_requests_are_answered_in_order() {
     let mut bytes = Vec::new();
     for at in 0..5 {
         let body = json!({"name": "n", "channel": "c", "data": at.to_string()}).to_string();
-        bytes.extend(request_bytes("POST", &signed(&server, body.as_bytes()), &[], Some(body.as_bytes())));
+        bytes.extend(request_bytes(
+            "POST",
+            &signed(&server, body.as_bytes()),
+            &[],
+            Some(body.as_bytes()),
+        ));
         bytes.extend(request_bytes("GET", "/nowhere", &[], None));
     }
     http.write(&bytes).await;
@@ -97,34 +110,61 @@ async fn expect_continue_is_honoured() {
     let server = Server::start().await;
     let mut http = server.http().await;
     let length = EVENT.len().to_string();
-    let headers = [("Expect", "100-continue"), ("Content-Length", length.as_str())];
-    http.send("POST", &signed(&server, EVENT), &headers, None).await;
+    let headers = [
+        ("Expect", "100-continue"),
+        ("Content-Length", length.as_str()),
+    ];
+    http.send("POST", &signed(&server, EVENT), &headers, None)
+        .await;
     http.write(EVENT).await;
     http.response().await.expect(200, OK);
 }
 
 #[tokio::test]
 async fn too_large_is_said_before_the_body_is_read() {
-    let server = Server::builder().env("SOKETI_HTTP_MAX_REQUEST_SIZE", 0.001).start().await;
+    let server = Server::builder()
+        .env("SOKETI_HTTP_MAX_REQUEST_SIZE", 0.001)
+        .start()
+        .await;
     let small = json!({"name": "n", "channel": "c", "data": "x".repeat(900)}).to_string();
-    server.post_bytes(&server.app, "/events", small.as_bytes()).await.expect(200, OK);
+    server
+        .post_bytes(&server.app, "/events", small.as_bytes())
+        .await
+        .expect(200, OK);
     // Declared only: nothing of it is ever sent.
-    for path in ["/apps/app-id/events", "/apps/unknown/events", "/apps/app-id/batch_events"] {
+    for path in [
+        "/apps/app-id/events",
+        "/apps/unknown/events",
+        "/apps/app-id/batch_events",
+    ] {
         let mut http = server.http().await;
-        http.send("POST", path, &[("Content-Length", "5000")], None).await;
-        http.response().await.expect_error(413, "The payload size is too big.");
+        http.send("POST", path, &[("Content-Length", "5000")], None)
+            .await;
+        http.response()
+            .await
+            .expect_error(413, "The payload size is too big.");
     }
 }
 
 #[tokio::test]
 async fn an_undeclared_body_is_cut_at_the_cap() {
-    let mut server = Server::builder().env("SOKETI_HTTP_MAX_REQUEST_SIZE", 0.001).start().await;
+    let mut server = Server::builder()
+        .env("SOKETI_HTTP_MAX_REQUEST_SIZE", 0.001)
+        .start()
+        .await;
     let body = json!({"name": "n", "channel": "c", "data": "x".repeat(3000)}).to_string();
-    let mut bytes = request_bytes("POST", &signed(&server, body.as_bytes()), &[("Transfer-Encoding", "chunked")], None);
+    let mut bytes = request_bytes(
+        "POST",
+        &signed(&server, body.as_bytes()),
+        &[("Transfer-Encoding", "chunked")],
+        None,
+    );
     bytes.extend(format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).bytes());
     let mut http = server.http().await;
     http.write(&bytes).await;
-    http.response().await.expect_error(413, "The payload size is too big.");
+    http.response()
+        .await
+        .expect_error(413, "The payload size is too big.");
     server.expect_healthy().await;
 }
 
@@ -132,21 +172,42 @@ async fn an_undeclared_body_is_cut_at_the_cap() {
 async fn strangers_are_refused_before_their_body_is_read() {
     let server = Server::start().await;
     let mut http = server.http().await;
-    let target = server.app.target("POST", "/events").param("body_md5", &"0".repeat(32)).secret("wrong").build();
-    http.send("POST", &target, &[("Content-Length", "50000000")], None).await;
+    let target = server
+        .app
+        .target("POST", "/events")
+        .param("body_md5", &"0".repeat(32))
+        .secret("wrong")
+        .build();
+    http.send("POST", &target, &[("Content-Length", "50000000")], None)
+        .await;
     http.write(&[b'x'; 1000]).await;
-    http.response().await.expect_error(401, "The secret authentication failed");
+    http.response()
+        .await
+        .expect_error(401, "The secret authentication failed");
 }
 
 #[tokio::test]
 async fn bytes_of_bodies_in_flight_are_bounded() {
-    let mut server = Server::builder().env("BOWLINE_HTTP_MAX_BODIES_IN_FLIGHT", 1).start().await;
+    let mut server = Server::builder()
+        .env("BOWLINE_HTTP_MAX_BODIES_IN_FLIGHT", 1)
+        .start()
+        .await;
     let length = 900_000;
     let mut held = Vec::new();
     for _ in 0..2 {
-        let target = server.app.target("POST", "/events").param("body_md5", &"0".repeat(32)).build();
+        let target = server
+            .app
+            .target("POST", "/events")
+            .param("body_md5", &"0".repeat(32))
+            .build();
         let mut http = server.http().await;
-        http.send("POST", &target, &[("Content-Length", &length.to_string())], None).await;
+        http.send(
+            "POST",
+            &target,
+            &[("Content-Length", &length.to_string())],
+            None,
+        )
+        .await;
         http.write(&vec![b'x'; 600_000]).await;
         held.push(http);
     }
@@ -164,13 +225,19 @@ async fn bytes_of_bodies_in_flight_are_bounded() {
 
 #[tokio::test]
 async fn a_slow_head_is_cut_off() {
-    let mut server = Server::builder().env("BOWLINE_HTTP_HEADER_TIMEOUT", 300).start().await;
+    let mut server = Server::builder()
+        .env("BOWLINE_HTTP_HEADER_TIMEOUT", 300)
+        .start()
+        .await;
     for start in [&b""[..], b"GE", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "] {
         let begin = Instant::now();
         let mut http = server.http().await;
         http.write(start).await;
         http.rest().await;
-        assert!(begin.elapsed() >= Duration::from_millis(200), "cut too early: {start:?}");
+        assert!(
+            begin.elapsed() >= Duration::from_millis(200),
+            "cut too early: {start:?}"
+        );
     }
     server.expect_healthy().await;
 }
@@ -179,7 +246,10 @@ async fn a_slow_head_is_cut_off() {
 async fn oversized_and_broken_heads_are_refused() {
     let mut server = Server::start().await;
     let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(200_000));
-    let headers = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(5_000));
+    let headers = format!(
+        "GET / HTTP/1.1\r\nHost: x\r\n{}\r\n",
+        "X-A: b\r\n".repeat(5_000)
+    );
     for head in [
         long.as_bytes(),
         headers.as_bytes(),
@@ -198,100 +268,4 @@ async fn oversized_and_broken_heads_are_refused() {
         assert!(rest.is_empty() || text.starts_with("HTTP/1.1 4") || text.starts_with("HTTP/1.1 5"), "{text}");
     }
     server.expect_healthy().await;
-}
-
-#[tokio::test]
-async fn head_is_like_get_without_a_body() {
-    let server = Server::start().await;
-    let mut http = server.http().await;
-    for (target, status) in [("/", 200), ("/ready", 200), ("/nowhere", 404)] {
-        let response = http.request("HEAD", target, &[], None).await;
-        assert_eq!((response.status, response.body.len()), (status, 0), "{target}");
-    }
-    http.get("/").await.expect(200, "OK");
-}
-
-#[tokio::test]
-async fn preflight_is_answered_with_204() {
-    let server = Server::start().await;
-    let headers = [("Origin", "https://example.test"), ("Access-Control-Request-Method", "POST")];
-    let mut http = server.http().await;
-    for path in ["/apps/app-id/events", "/apps/app-id/channels", "/"] {
-        let response = http.request("OPTIONS", path, &headers, None).await;
-        assert_eq!(response.status, 204, "{path}");
-        assert_eq!(response.header("access-control-allow-origin"), Some("*"));
-        assert_eq!(response.header("access-control-allow-methods"), Some("GET, POST, PUT, DELETE, OPTIONS"));
-        assert_eq!(
-            response.header("access-control-allow-headers"),
-            Some("Origin, Content-Type, X-Auth-Token, X-Requested-With, Accept, Authorization, X-CSRF-TOKEN, XSRF-TOKEN, X-Socket-Id")
-        );
-    }
-}
-
-#[tokio::test]
-async fn every_answer_carries_cors_errors_too() {
-    let server = Server::start().await;
-    for response in [
-        server.get("/channels").await,
-        server.raw("GET", "/apps/app-id/channels").await,
-        server.raw("GET", "/nowhere").await,
-        server.raw("GET", "/").await,
-        server.post("/events", &json!({})).await,
-    ] {
-        assert_eq!(response.header("access-control-allow-origin"), Some("*"), "{response:?}");
-    }
-}
-
-#[tokio::test]
-async fn several_origins_echo_the_one_that_asks() {
-    let server = Server::builder()
-        .env("SOKETI_CORS_ORIGIN", r#"["https://a.test","https://b.test"]"#)
-        .start()
-        .await;
-    let mut http = server.http().await;
-    for (origin, allowed) in [("https://a.test", true), ("https://b.test", true), ("https://c.test", false)] {
-        let response = http.request("GET", "/", &[("Origin", origin)], None).await;
-        assert_eq!(response.header("access-control-allow-origin"), allowed.then_some(origin));
-        assert!(response.header("vary").unwrap().to_lowercase().contains("origin"));
-    }
-}
-
-#[tokio::test]
-async fn routes_and_methods_are_exact() {
-    let server = Server::start().await;
-    for (method, path) in [
-        ("GET", "/favicon.ico"),
-        ("GET", "/apps/app-id"),
-        ("GET", "/apps/app-id/channels/"),
-        ("PUT", "/apps/app-id/events"),
-        ("GET", "/apps/app-id/events"),
-        ("POST", "/"),
-        ("DELETE", "/apps/app-id/channels"),
-        ("GET", "/usage"),
-        ("GET", "/metrics"),
-        ("GET", "//"),
-        ("GET", "/apps/app-id/channels/a/b"),
-        ("POST", "/users/7/terminate_connections"),
-    ] {
-        let response = server.http().await.request(method, path, &[], (method == "POST").then_some(b"")).await;
-        response.expect(404, "");
-    }
-}
-
-#[tokio::test]
-async fn texts_have_a_content_type() {
-    let server = Server::start().await;
-    for path in ["/", "/ready"] {
-        let response = server.raw("GET", path).await;
-        response.expect(200, "OK");
-        assert!(response.header("content-type").unwrap().starts_with("text/plain"));
-    }
-}
-
-#[tokio::test]
-async fn soketis_reason_phrases_or_the_standard_ones() {
-    let server = Server::start().await;
-    let response = server.raw("GET", "/apps/app-id/channels").await;
-    assert_eq!(response.status, 401);
-    assert!(["Authorization Required", "Unauthorized"].contains(&response.reason.as_str()), "{}", response.reason);
 }

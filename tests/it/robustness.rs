@@ -46,10 +46,21 @@ fn frames() -> Vec<String> {
     .map(str::to_owned)
     .into();
     all.push("[".repeat(50_000));
-    all.push(format!(r#"{{"event":"x","data":{}{}}}"#, "[".repeat(20_000), "]".repeat(20_000)));
-    all.push(format!(r#"{{"event":"client-deep","channel":"room","data":{}1{}}}"#, "{\"a\":".repeat(5_000), "}".repeat(5_000)));
+    all.push(format!(
+        r#"{{"event":"x","data":{}{}}}"#,
+        "[".repeat(20_000),
+        "]".repeat(20_000)
+    ));
+    all.push(format!(
+        r#"{{"event":"client-deep","channel":"room","data":{}1{}}}"#,
+        "{\"a\":".repeat(5_000),
+        "}".repeat(5_000)
+    ));
     all.push(format!(r#"{{"event":"{}"}}"#, "e".repeat(100_000)));
-    all.push(format!(r#"{{"event":"pusher:unsubscribe","data":{{"channel":"{}"}}}}"#, "c".repeat(100_000)));
+    all.push(format!(
+        r#"{{"event":"pusher:unsubscribe","data":{{"channel":"{}"}}}}"#,
+        "c".repeat(100_000)
+    ));
     all.push(format!(r#"{{{}"event":"x"}}"#, r#""k":1,"#.repeat(5_000)));
     all
 }
@@ -78,7 +89,10 @@ async fn play(server: &mut Server) {
                 }
                 // Signing in wrongly ends a connection, and so may a frame beyond all measure.
                 Message::Close { code, .. } => {
-                    assert!(code == Some(4009) || code == Some(1007) || code == Some(4200), "{shown} closed with {code:?}");
+                    assert!(
+                        code == Some(4009) || code == Some(1007) || code == Some(4200),
+                        "{shown} closed with {code:?}"
+                    );
                     break;
                 }
                 Message::End => panic!("{shown} cut its sender off without a word"),
@@ -113,7 +127,9 @@ async fn malformed_frames_hurt_nobody_with_everything_on() {
     bystander.expect_silence().await;
     server.app = crate::harness::App::default_app();
     let mut reader = server.subscribed("room").await;
-    reader.wait_event("pusher_internal:subscription_count").await;
+    reader
+        .wait_event("pusher_internal:subscription_count")
+        .await;
     server.trigger("room", "e", "1").await;
     reader.wait_event("e").await;
 }
@@ -140,12 +156,26 @@ async fn hostile_requests_hurt_nobody() {
     for path in ["/events", "/batch_events", "/users/x/terminate_connections"] {
         for body in frames() {
             let response = server.post_bytes(&server.app, path, body.as_bytes()).await;
-            assert!([200, 400].contains(&response.status), "{path} {}: {response:?}", &body.chars().take(80).collect::<String>());
+            assert!(
+                [200, 400].contains(&response.status),
+                "{path} {}: {response:?}",
+                &body.chars().take(80).collect::<String>()
+            );
         }
     }
-    for target in ["/apps/%ff/channels", "/apps/app-id/channels/%", "/apps/app-id/channels/%zz", "/apps//channels", "/%00", "/apps/app-id/channels?%ff=%fe&&&=&a"] {
+    for target in [
+        "/apps/%ff/channels",
+        "/apps/app-id/channels/%",
+        "/apps/app-id/channels/%zz",
+        "/apps//channels",
+        "/%00",
+        "/apps/app-id/channels?%ff=%fe&&&=&a",
+    ] {
         let response = server.raw("GET", target).await;
-        assert!((400..500).contains(&response.status), "{target}: {response:?}");
+        assert!(
+            (400..500).contains(&response.status),
+            "{target}: {response:?}"
+        );
     }
     server.trigger("bystander", "after-all", "1").await;
     bystander.expect_event("after-all").await;

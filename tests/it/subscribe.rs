@@ -5,22 +5,33 @@ use serde_json::json;
 use crate::harness::{App, Client, Server};
 
 async fn refused(client: &mut Client, channel: &str, data: &str) {
-    client.expect_frame(&format!(
-        r#"{{"event":"pusher:subscription_error","channel":"{channel}","data":{data}}}"#
-    ))
-    .await;
+    client
+        .expect_frame(&format!(
+            r#"{{"event":"pusher:subscription_error","channel":"{channel}","data":{data}}}"#
+        ))
+        .await;
 }
 
-const UNAUTHORIZED: &str = r#"{"type":"AuthError","error":"The connection is unauthorized.","status":401}"#;
+const UNAUTHORIZED: &str =
+    r#"{"type":"AuthError","error":"The connection is unauthorized.","status":401}"#;
 
 #[tokio::test]
 async fn event_reaches_subscribers_but_not_its_sender() {
     let server = Server::start().await;
-    let (mut sender, mut reader) = (server.subscribed("room").await, server.subscribed("room").await);
+    let (mut sender, mut reader) = (
+        server.subscribed("room").await,
+        server.subscribed("room").await,
+    );
     let mut other = server.subscribed("elsewhere").await;
-    let body = json!({"name": "greet", "channels": ["room"], "data": "hi", "socket_id": sender.id()});
-    server.post("/events", &body).await.expect(200, r#"{"ok":true}"#);
-    reader.expect_frame(r#"{"event":"greet","channel":"room","data":"hi"}"#).await;
+    let body =
+        json!({"name": "greet", "channels": ["room"], "data": "hi", "socket_id": sender.id()});
+    server
+        .post("/events", &body)
+        .await
+        .expect(200, r#"{"ok":true}"#);
+    reader
+        .expect_frame(r#"{"event":"greet","channel":"room","data":"hi"}"#)
+        .await;
     sender.expect_silence().await;
     other.expect_silence().await;
 }
@@ -42,7 +53,10 @@ async fn subscribing_again_is_answered_again_and_delivers_once() {
     server.trigger("news", "e", "1").await;
     client.expect_event("e").await;
     client.expect_silence().await;
-    server.get("/channels/news").await.expect(200, r#"{"subscription_count":1,"occupied":true}"#);
+    server
+        .get("/channels/news")
+        .await
+        .expect(200, r#"{"subscription_count":1,"occupied":true}"#);
 }
 
 #[tokio::test]
@@ -55,7 +69,10 @@ async fn unsubscribe_is_silent_and_ends_delivery() {
     client.expect_silence().await;
     server.trigger("news", "e", "1").await;
     client.expect_silence().await;
-    server.get("/channels").await.expect(200, r#"{"channels":{}}"#);
+    server
+        .get("/channels")
+        .await
+        .expect(200, r#"{"channels":{}}"#);
     client.subscribe("news").await;
     server.trigger("news", "e", "2").await;
     client.expect_event("e").await;
@@ -71,8 +88,14 @@ async fn events_of_one_publisher_arrive_in_order() {
     let mut http = server.http().await;
     for at in 0..100 {
         let body = json!({"name": "n", "channel": "order", "data": at.to_string()}).to_string();
-        let target = server.app.target("POST", "/events").body(body.as_bytes()).build();
-        http.request("POST", &target, &[], Some(body.as_bytes())).await.expect(200, r#"{"ok":true}"#);
+        let target = server
+            .app
+            .target("POST", "/events")
+            .body(body.as_bytes())
+            .build();
+        http.request("POST", &target, &[], Some(body.as_bytes()))
+            .await
+            .expect(200, r#"{"ok":true}"#);
     }
     for client in &mut clients {
         for at in 0..100 {
@@ -100,7 +123,9 @@ async fn private_channels_ask_for_a_signature() {
         json!({"channel": "private-room", "auth": server.app.auth("1.1:private-room")}),
     ];
     for data in wrong {
-        client.send(json!({"event": "pusher:subscribe", "data": data})).await;
+        client
+            .send(json!({"event": "pusher:subscribe", "data": data}))
+            .await;
         refused(&mut client, "private-room", UNAUTHORIZED).await;
     }
     client.private("private-room").await;
@@ -112,10 +137,16 @@ async fn a_signature_of_another_channel_or_app_is_refused() {
         {"id": "one", "key": "one-key", "secret": "one-secret"},
         {"id": "two", "key": "two-key", "secret": "two-secret"},
     ]);
-    let server = Server::builder().apps(apps).start().await;
-    let (one, two) = (App::new("one", "one-key", "one-secret"), App::new("two", "two-key", "two-secret"));
+    let server = Server::builder().apps(&apps).start().await;
+    let (one, two) = (
+        App::new("one", "one-key", "one-secret"),
+        App::new("two", "two-key", "two-secret"),
+    );
     let mut client = server.connect_app(&one).await;
-    for auth in [one.auth(&format!("{}:private-b", client.id())), two.auth(&format!("{}:private-a", client.id()))] {
+    for auth in [
+        one.auth(&format!("{}:private-b", client.id())),
+        two.auth(&format!("{}:private-a", client.id())),
+    ] {
         client.send(json!({"event": "pusher:subscribe", "data": {"channel": "private-a", "auth": auth}})).await;
         refused(&mut client, "private-a", UNAUTHORIZED).await;
     }
@@ -127,8 +158,11 @@ async fn apps_do_not_hear_each_other() {
         {"id": "one", "key": "one-key", "secret": "one-secret"},
         {"id": "two", "key": "two-key", "secret": "two-secret"},
     ]);
-    let server = Server::builder().apps(apps).start().await;
-    let (one, two) = (App::new("one", "one-key", "one-secret"), App::new("two", "two-key", "two-secret"));
+    let server = Server::builder().apps(&apps).start().await;
+    let (one, two) = (
+        App::new("one", "one-key", "one-secret"),
+        App::new("two", "two-key", "two-secret"),
+    );
     let mut first = server.connect_app(&one).await;
     let mut second = server.connect_app(&two).await;
     first.subscribe("room").await;
@@ -137,20 +171,32 @@ async fn apps_do_not_hear_each_other() {
     first.expect_event("e").await;
     second.expect_silence().await;
     let count = r#"{"subscription_count":1,"occupied":true}"#;
-    server.get_as(&two, "/channels/room").await.expect(200, count);
+    server
+        .get_as(&two, "/channels/room")
+        .await
+        .expect(200, count);
 }
 
 #[tokio::test]
 async fn channel_kinds_are_decided_by_prefix() {
     let server = Server::start().await;
     let mut client = server.connect().await;
-    for public in ["my-private-room", "x-presence-room", "Private-x", "presence", "private", "privateer", "foo-cache-bar"]
-    {
+    for public in [
+        "my-private-room",
+        "x-presence-room",
+        "Private-x",
+        "presence",
+        "private",
+        "privateer",
+        "foo-cache-bar",
+    ] {
         client.subscribe(public).await;
     }
     client.expect_silence().await;
     for signed in ["private-", "private-encrypted-x", "private-cache-x"] {
-        client.send(json!({"event": "pusher:subscribe", "data": {"channel": signed}})).await;
+        client
+            .send(json!({"event": "pusher:subscribe", "data": {"channel": signed}}))
+            .await;
         refused(&mut client, signed, UNAUTHORIZED).await;
     }
 }
@@ -161,27 +207,43 @@ async fn channel_names_have_an_alphabet() {
     let mut client = server.connect().await;
     client.subscribe("ok_-=@,.;09AZ").await;
     let not_allowed = r#"{"error":"The channel name is not allowed. Read channel conventions: https://pusher.com/docs/channels/using_channels/channels/#channel-naming-conventions","status":4009}"#;
-    for name in ["", "a b", "a/b", "a:b", "a#b", "é", "a*", "a!", "<b>", "a|b", "a%b", "a?b"] {
-        client.send(json!({"event": "pusher:subscribe", "data": {"channel": name}})).await;
+    for name in [
+        "", "a b", "a/b", "a:b", "a#b", "é", "a*", "a!", "<b>", "a|b", "a%b", "a?b",
+    ] {
+        client
+            .send(json!({"event": "pusher:subscribe", "data": {"channel": name}}))
+            .await;
         refused(&mut client, name, not_allowed).await;
     }
     for name in ["a\"b", "a\\b", "a\nb", "a\u{0}b", "\u{1f600}"] {
-        client.send(json!({"event": "pusher:subscribe", "data": {"channel": name}})).await;
+        client
+            .send(json!({"event": "pusher:subscribe", "data": {"channel": name}}))
+            .await;
         let frame = client.expect_event("pusher:subscription_error").await;
-        assert_eq!((&frame["channel"], &frame["data"]["status"]), (&json!(name), &json!(4009)));
+        assert_eq!(
+            (&frame["channel"], &frame["data"]["status"]),
+            (&json!(name), &json!(4009))
+        );
     }
 }
 
 #[tokio::test]
 async fn channel_names_have_a_length_in_characters() {
-    let server = Server::builder().env("SOKETI_CHANNEL_LIMITS_MAX_NAME_LENGTH", 10).start().await;
+    let server = Server::builder()
+        .env("SOKETI_CHANNEL_LIMITS_MAX_NAME_LENGTH", 10)
+        .start()
+        .await;
     let mut client = server.connect().await;
     client.subscribe(&"n".repeat(10)).await;
     let long = r#"{"type":"LimitReached","error":"The channel name is longer than the allowed 10 characters.","status":4009}"#;
-    client.send(json!({"event": "pusher:subscribe", "data": {"channel": "n".repeat(11)}})).await;
+    client
+        .send(json!({"event": "pusher:subscribe", "data": {"channel": "n".repeat(11)}}))
+        .await;
     refused(&mut client, &"n".repeat(11), long).await;
     // Ten characters of two bytes each are not too long, only not allowed.
-    client.send(json!({"event": "pusher:subscribe", "data": {"channel": "é".repeat(10)}})).await;
+    client
+        .send(json!({"event": "pusher:subscribe", "data": {"channel": "é".repeat(10)}}))
+        .await;
     let frame = client.expect_event("pusher:subscription_error").await;
     assert!(frame["data"].get("type").is_none(), "{frame}");
 }
@@ -213,22 +275,45 @@ async fn leaving_by_any_close_code_leaves_every_channel() {
 
 #[tokio::test]
 async fn clients_cut_off_in_any_state_leave_nothing_behind() {
-    let server = Server::start().await;
-    for round in 0..40 {
+    let server = Server::builder()
+        .env("SOKETI_METRICS_ENABLED", 1)
+        .start()
+        .await;
+    let subscribe = r#"{"event":"pusher:subscribe","data":{"channel":"cut"}}"#;
+    for round in 0..400 {
         let mut client = server.open("/app/app-key").await;
-        match round % 4 {
+        match round % 5 {
             0 => {}
-            1 => client.send(json!({"event": "pusher:subscribe", "data": {"channel": "cut"}})).await,
+            1 => client.send_text(subscribe).await,
             2 => client.send_bytes(&[0x81]).await,
+            3 => {
+                client.send_text(subscribe).await;
+                client
+                    .wait_event("pusher_internal:subscription_succeeded")
+                    .await;
+            }
             _ => client.send_close(1000).await,
         }
         drop(client);
     }
     crate::harness::eventually("nobody is left", async || {
-        let metrics = server.get("/channels").await;
-        metrics.text() == r#"{"channels":{}}"#
+        let metrics = server.ops("/metrics").await;
+        let gauges: Vec<&str> = metrics
+            .text()
+            .lines()
+            .filter(|line| {
+                ["connected{", "subscriptions{", "channels_occupied{"]
+                    .iter()
+                    .any(|name| line.starts_with(&format!("soketi_{name}")))
+            })
+            .collect();
+        gauges.len() == 3 && gauges.iter().all(|line| line.ends_with(" 0"))
     })
     .await;
+    server
+        .get("/channels")
+        .await
+        .expect(200, r#"{"channels":{}}"#);
 }
 
 #[tokio::test]
@@ -237,8 +322,13 @@ async fn the_previous_secret_signs_too_until_its_time() {
         "previousSecretUntil": crate::harness::now_s() + 3600});
     let gone = json!({"id": "g", "key": "g-key", "secret": "new", "previousSecret": "old",
         "previousSecretUntil": crate::harness::now_s() - 3600});
-    let server = Server::builder().apps(json!([app, gone])).start().await;
-    for (id, secret, good) in [("r", "new", true), ("r", "old", true), ("g", "new", true), ("g", "old", false)] {
+    let server = Server::builder().apps(&json!([app, gone])).start().await;
+    for (id, secret, good) in [
+        ("r", "new", true),
+        ("r", "old", true),
+        ("g", "new", true),
+        ("g", "old", false),
+    ] {
         let app = App::new(id, &format!("{id}-key"), secret);
         let mut client = server.connect_app(&app).await;
         client.send_private("private-x").await;

@@ -5,13 +5,18 @@ use serde_json::Value;
 use crate::harness::{Client, Server};
 
 async fn counting() -> Server {
-    Server::builder().env("BOWLINE_DEFAULT_APP_ENABLE_SUBSCRIPTION_COUNT", true).start().await
+    Server::builder()
+        .env("BOWLINE_DEFAULT_APP_ENABLE_SUBSCRIPTION_COUNT", true)
+        .start()
+        .await
 }
 
 /// Waits until this count is announced; counts of one second may be merged.
 async fn count(client: &mut Client, channel: &str, number: u64) {
     loop {
-        let frame = client.expect_event("pusher_internal:subscription_count").await;
+        let frame = client
+            .expect_event("pusher_internal:subscription_count")
+            .await;
         assert_eq!(frame["channel"], channel);
         let data: Value = serde_json::from_str(frame["data"].as_str().unwrap()).unwrap();
         if data["subscription_count"] == number {

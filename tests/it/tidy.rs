@@ -251,6 +251,26 @@ fn modules_use_only_what_their_arrows_allow() {
 }
 
 #[test]
+fn something_points_to_every_module() {
+    let sources = sources();
+    let modules = modules(&sources);
+    let used: BTreeSet<String> = sources
+        .iter()
+        .flat_map(|source| uses(source, &modules))
+        .collect();
+    let in_main = |name: &str| {
+        sources
+            .iter()
+            .any(|s| s.module == "main" && s.text.contains(&format!("mod {name};")))
+    };
+    let idle: Vec<&String> = modules
+        .iter()
+        .filter(|name| !used.contains(*name) && !in_main(name))
+        .collect();
+    assert!(idle.is_empty(), "nothing uses {idle:?}");
+}
+
+#[test]
 fn every_arrow_is_needed() {
     let sources = sources();
     let modules = modules(&sources);
@@ -381,8 +401,8 @@ fn every_file_is_part_of_the_crate() {
                 .iter()
                 .any(|other| other.path == path && other.text.contains(&format!("mod {name};")))
         };
-        let declared =
+        let is_part =
             declares(&parent) || (parent == Path::new("lib.rs") && declares(Path::new("main.rs")));
-        assert!(declared, "{}: nothing points to it", source.path.display());
+        assert!(is_part, "{}: nothing points to it", source.path.display());
     }
 }

@@ -34,7 +34,11 @@ async fn survives(name: &str) -> Vec<String> {
     let (script, mut server) = start(name).await;
     let mut bystander = server.subscribed("bystander").await;
     let mut sender = server.connect().await;
-    let fatal = script.lines.iter().find(|line| line.kind == "send").unwrap();
+    let fatal = script
+        .lines
+        .iter()
+        .find(|line| line.kind == "send")
+        .unwrap();
     sender.send_text(fatal.text("frame")).await;
     let told = until_pong(&mut sender).await;
     server.trigger("bystander", "still-here", "1").await;
@@ -60,7 +64,10 @@ fn is_silence_or_an_error(told: &[String]) {
     for text in told {
         let frame: Value = serde_json::from_str(text).unwrap();
         let event = frame["event"].as_str().unwrap();
-        assert!(["pusher:error", "pusher:subscription_error"].contains(&event), "{text}");
+        assert!(
+            ["pusher:error", "pusher:subscription_error"].contains(&event),
+            "{text}"
+        );
     }
 }
 
@@ -86,18 +93,34 @@ survives! {
 #[tokio::test]
 async fn data_sent_as_a_json_string_is_decoded() {
     let told = survives("crash-data-string-subscribe").await;
-    assert_eq!(told, [r#"{"event":"pusher_internal:subscription_succeeded","channel":"x","data":"{}"}"#]);
+    assert_eq!(
+        told,
+        [r#"{"event":"pusher_internal:subscription_succeeded","channel":"x","data":"{}"}"#]
+    );
 }
 
 /// Plays the signed request that stopped Soketi.
 async fn refuses(name: &str) {
     let (script, mut server) = start(name).await;
     let mut bystander = server.subscribed("bystander").await;
-    let request = &script.lines.iter().find(|line| line.kind == "http").unwrap().value["request"];
-    let path = request["target"].as_str().unwrap().split('?').next().unwrap();
+    let request = &script
+        .lines
+        .iter()
+        .find(|line| line.kind == "http")
+        .unwrap()
+        .value["request"];
+    let path = request["target"]
+        .as_str()
+        .unwrap()
+        .split('?')
+        .next()
+        .unwrap();
     let path = path.strip_prefix("/apps/app-id").unwrap();
     let body = request["body"].as_str().unwrap();
-    server.post_bytes(&App::default_app(), path, body.as_bytes()).await.expect_error_code(400);
+    server
+        .post_bytes(&App::default_app(), path, body.as_bytes())
+        .await
+        .expect_error_code(400);
     server.trigger("bystander", "still-here", "1").await;
     bystander.expect_event("still-here").await;
     server.expect_healthy().await;
@@ -117,7 +140,10 @@ async fn survives_a_batch_without_batch() {
 async fn names_or_survives(name: &str, word: &str) {
     let script = Script::load(name);
     let receiver = Receiver::start().await;
-    replay::server(&script, &receiver).run().await.expect(64, &[word]);
+    replay::server(&script, &receiver)
+        .run()
+        .await
+        .expect(64, &[word]);
 }
 
 #[tokio::test]
@@ -133,7 +159,13 @@ async fn a_lambda_webhook_stops_the_start_by_name() {
 #[tokio::test]
 async fn a_numeric_secret_is_text() {
     let (script, mut server) = start("config-numeric-secret").await;
-    server.app = App::new("app-id", "app-key", script.meta["env"]["SOKETI_DEFAULT_APP_SECRET"].as_str().unwrap());
+    server.app = App::new(
+        "app-id",
+        "app-key",
+        script.meta["env"]["SOKETI_DEFAULT_APP_SECRET"]
+            .as_str()
+            .unwrap(),
+    );
     let mut client = server.connect().await;
     client.private("private-x").await;
     server.trigger("private-x", "e", "1").await;
@@ -143,7 +175,11 @@ async fn a_numeric_secret_is_text() {
 #[tokio::test]
 async fn no_means_off() {
     let (_, server) = start("config-booleans").await;
-    server.open("/app/app-key").await.expect_refusal(4003, "The app is not enabled.").await;
+    server
+        .open("/app/app-key")
+        .await
+        .expect_refusal(4003, "The app is not enabled.")
+        .await;
 }
 
 #[tokio::test]
@@ -152,15 +188,25 @@ async fn refused_connections_do_not_lower_the_gauge() {
     let first = server.connect().await;
     for _ in 0..3 {
         let message = "The current concurrent connections quota has been reached.";
-        server.open("/app/app-key").await.expect_refusal(4100, message).await;
+        server
+            .open("/app/app-key")
+            .await
+            .expect_refusal(4100, message)
+            .await;
     }
     let text = server.ops("/metrics").await;
     let sample = |name: &str| {
         let of = |line: &&str| line.starts_with(&format!("soketi_{name}{{"));
-        text.text().lines().find(of).map(|line| line.rsplit(' ').next().unwrap().to_owned())
+        text.text()
+            .lines()
+            .find(of)
+            .map(|line| line.rsplit(' ').next().unwrap().to_owned())
     };
     assert_eq!(sample("connected").as_deref(), Some("1"));
     assert_eq!(sample("new_connections_total").as_deref(), Some("1"));
-    assert!(matches!(sample("new_disconnections_total").as_deref(), None | Some("0")));
+    assert!(matches!(
+        sample("new_disconnections_total").as_deref(),
+        None | Some("0")
+    ));
     first.close().await;
 }

@@ -29,7 +29,8 @@ impl Line {
         match self.kind.as_str() {
             "recv" => {
                 let frame = self.text("frame");
-                !frame.contains("connection_established") && !frame.contains("subscription_succeeded")
+                !frame.contains("connection_established")
+                    && !frame.contains("subscription_succeeded")
             }
             "close" => self.text("by") == "server",
             "webhook" => true,
@@ -49,22 +50,33 @@ impl Script {
     pub(crate) fn load(name: &str) -> Self {
         let path = super::directory().join(format!("{name}.jsonl"));
         let text = std::fs::read_to_string(path).unwrap();
-        let mut values = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut values = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
         let meta = values.next().unwrap();
         let lines = values.enumerate().map(|(at, value)| Line {
             number: at + 2,
             kind: value["type"].as_str().unwrap().to_owned(),
             value,
         });
-        Self { name: name.to_owned(), meta, lines: in_order(lines.collect()) }
+        Self {
+            name: name.to_owned(),
+            meta,
+            lines: in_order(lines.collect()),
+        }
     }
 
     /// Every app of the run: that of the first line and those of the configuration.
     pub(crate) fn apps(&self) -> Vec<App> {
-        let configured = self.meta["config"]["appManager.array.apps"].as_array().cloned().unwrap_or_default();
+        let configured = self.meta["config"]["appManager.array.apps"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         let all = std::iter::once(&self.meta["app"]).chain(&configured);
         all.filter_map(|app| {
-            let id = app["id"].as_str().map_or_else(|| app["id"].to_string(), str::to_owned);
+            let id = app["id"]
+                .as_str()
+                .map_or_else(|| app["id"].to_string(), str::to_owned);
             Some(App::new(&id, app["key"].as_str()?, app["secret"].as_str()?))
         })
         .collect()
@@ -74,11 +86,24 @@ impl Script {
     pub(crate) fn pause_before(&self, at: usize) -> u64 {
         let line = &self.lines[at];
         let acts = matches!(line.kind.as_str(), "send" | "http");
-        let least = if self.name == "webhooks-batching" && line.kind == "webhook" { 300 } else { 500 };
-        let before = self.lines[..at].iter().rev().find(|before| before.value["t"].is_i64());
-        let Some(before) = before.filter(|before| before.kind != "silence") else { return 0 };
+        let least = if self.name == "webhooks-batching" && line.kind == "webhook" {
+            300
+        } else {
+            500
+        };
+        let before = self.lines[..at]
+            .iter()
+            .rev()
+            .find(|before| before.value["t"].is_i64());
+        let Some(before) = before.filter(|before| before.kind != "silence") else {
+            return 0;
+        };
         let gap = u64::try_from(line.time() - before.time()).unwrap_or_default();
-        if (acts || least == 300) && (least..2400).contains(&gap) { gap } else { 0 }
+        if (acts || least == 300) && (least..2400).contains(&gap) {
+            gap
+        } else {
+            0
+        }
     }
 }
 

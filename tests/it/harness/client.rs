@@ -1,6 +1,7 @@
 //! A WebSocket client that shows every frame and can send what no library would.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -20,7 +21,10 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Text(String),
-    Close { code: Option<u16>, reason: String },
+    Close {
+        code: Option<u16>,
+        reason: String,
+    },
     /// The connection has ended.
     End,
 }
@@ -45,11 +49,20 @@ pub(crate) struct Client {
 
 impl Client {
     /// Upgrades; a refusal comes back as the HTTP answer.
-    pub(crate) async fn upgrade(io: Io, target: &str, headers: &[(&str, &str)]) -> Result<Self, Response> {
+    pub(crate) async fn upgrade(
+        io: Io,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, Response> {
         let mut http = Http::over(io);
-        http.write(upgrade_request(target, headers).as_bytes()).await;
+        http.write(upgrade_request(target, headers).as_bytes())
+            .await;
         let response = http.response().await;
-        if response.status == 101 { Ok(Self::new(http, response)) } else { Err(response) }
+        if response.status == 101 {
+            Ok(Self::new(http, response))
+        } else {
+            Err(response)
+        }
     }
 
     /// Takes over a connection on which the request has been written.
@@ -81,7 +94,7 @@ impl Client {
         let data = self.expect_event("pusher:connection_established").await["data"].clone();
         let data: Value = serde_json::from_str(data.as_str().unwrap()).unwrap();
         assert_eq!(data["activity_timeout"], 30);
-        self.id = data["socket_id"].as_str().unwrap().to_owned();
+        data["socket_id"].as_str().unwrap().clone_into(&mut self.id);
         self.app = app.clone();
         self
     }
@@ -91,14 +104,12 @@ impl Client {
         &self.id
     }
 
-    pub(crate) fn app(&self) -> &App {
-        &self.app
-    }
-
     // Sending.
 
     pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
-        within("a write to the server", self.io.write(bytes)).await.unwrap();
+        within("a write to the server", self.io.write(bytes))
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn send_frame(&mut self, fin: bool, opcode: Opcode, payload: &[u8]) {
@@ -114,7 +125,8 @@ impl Client {
     }
 
     pub(crate) async fn send_close(&mut self, code: u16) {
-        self.send_frame(true, Opcode::Close, &code.to_be_bytes()).await;
+        self.send_frame(true, Opcode::Close, &code.to_be_bytes())
+            .await;
     }
 
     /// Closes politely and waits until the server has answered and hung up.
@@ -152,29 +164,32 @@ impl Client {
             Opcode::Text | Opcode::Continuation => {
                 self.partial.extend(frame.payload);
                 if frame.fin {
-                    let text = String::from_utf8(std::mem::take(&mut self.partial)).expect("UTF-8 from the server");
+                    let text = String::from_utf8(std::mem::take(&mut self.partial))
+                        .expect("UTF-8 from the server");
                     self.queue.push_back(Message::Text(text));
                 }
             }
             Opcode::Close => {
-                let code = frame.payload.first_chunk().map(|two| u16::from_be_bytes(*two));
-                let reason = String::from_utf8(frame.payload.get(2..).unwrap_or_default().to_vec()).unwrap();
+                let code = frame
+                    .payload
+                    .first_chunk()
+                    .map(|two| u16::from_be_bytes(*two));
+                let reason =
+                    String::from_utf8(frame.payload.get(2..).unwrap_or_default().to_vec()).unwrap();
                 self.queue.push_back(Message::Close { code, reason });
             }
             Opcode::Ping => {
                 self.pings += 1;
                 if self.answers_pings {
-                    let _ = self.io.write(&client_frame(true, Opcode::Pong, &frame.payload)).await;
+                    let _ = self
+                        .io
+                        .write(&client_frame(true, Opcode::Pong, &frame.payload))
+                        .await;
                 }
             }
             Opcode::Pong => self.pongs.push(frame.payload),
             Opcode::Binary | Opcode::Reserved(_) => panic!("the server sent {:?}", frame.opcode),
         }
-    }
-
-    /// Puts a message back in front, for whoever looks next.
-    pub(crate) fn unread(&mut self, message: Message) {
-        self.queue.push_front(message);
     }
 
     pub(crate) async fn text(&mut self) -> String {
@@ -215,14 +230,18 @@ impl Client {
     /// The next thing is a close frame with this code; gives its reason.
     pub(crate) async fn expect_close(&mut self, code: u16) -> String {
         match self.recv().await {
-            Message::Close { code: Some(got), reason } if got == code => reason,
+            Message::Close {
+                code: Some(got),
+                reason,
+            } if got == code => reason,
             other => panic!("a close frame {code} was due, not {other:?}"),
         }
     }
 
     /// An error frame and the close that repeats its code and its words; then the end.
     pub(crate) async fn expect_refusal(&mut self, code: u16, message: &str) {
-        let frame = format!(r#"{{"event":"pusher:error","data":{{"code":{code},"message":"{message}"}}}}"#);
+        let frame =
+            format!(r#"{{"event":"pusher:error","data":{{"code":{code},"message":"{message}"}}}}"#);
         self.expect_frame(&frame).await;
         assert_eq!(self.expect_close(code).await, message);
         self.send_close(code).await;
@@ -240,7 +259,8 @@ impl Client {
 
     /// Subscribes to a channel that asks for no signature.
     pub(crate) async fn subscribe(&mut self, channel: &str) {
-        self.send(json!({"event": "pusher:subscribe", "data": {"auth": "", "channel": channel}})).await;
+        self.send(json!({"event": "pusher:subscribe", "data": {"auth": "", "channel": channel}}))
+            .await;
         self.expect_subscribed(channel).await;
     }
 
@@ -253,7 +273,8 @@ impl Client {
 
     pub(crate) async fn send_private(&mut self, channel: &str) {
         let auth = self.app.auth(&format!("{}:{channel}", self.id));
-        self.send(json!({"event": "pusher:subscribe", "data": {"auth": auth, "channel": channel}})).await;
+        self.send(json!({"event": "pusher:subscribe", "data": {"auth": auth, "channel": channel}}))
+            .await;
     }
 
     /// Subscribes to a private or encrypted channel.
@@ -263,9 +284,12 @@ impl Client {
     }
 
     pub(crate) async fn send_presence(&mut self, channel: &str, channel_data: &str) {
-        let auth = self.app.auth(&format!("{}:{channel}:{channel_data}", self.id));
+        let auth = self
+            .app
+            .auth(&format!("{}:{channel}:{channel_data}", self.id));
         let data = json!({"auth": auth, "channel_data": channel_data, "channel": channel});
-        self.send(json!({"event": "pusher:subscribe", "data": data})).await;
+        self.send(json!({"event": "pusher:subscribe", "data": data}))
+            .await;
     }
 
     /// Joins a presence channel; gives the `presence` object of the answer.
@@ -275,19 +299,25 @@ impl Client {
     }
 
     pub(crate) async fn expect_joined(&mut self, channel: &str) -> Value {
-        let frame = self.expect_event("pusher_internal:subscription_succeeded").await;
+        let frame = self
+            .expect_event("pusher_internal:subscription_succeeded")
+            .await;
         assert_eq!(frame["channel"], channel);
         let data: Value = serde_json::from_str(frame["data"].as_str().unwrap()).unwrap();
         data["presence"].clone()
     }
 
     pub(crate) async fn unsubscribe(&mut self, channel: &str) {
-        self.send(json!({"event": "pusher:unsubscribe", "data": {"channel": channel}})).await;
+        self.send(json!({"event": "pusher:unsubscribe", "data": {"channel": channel}}))
+            .await;
     }
 
     pub(crate) async fn send_signin(&mut self, user_data: &str) {
         let auth = self.app.auth(&format!("{}::user::{user_data}", self.id));
-        self.send(json!({"event": "pusher:signin", "data": {"auth": auth, "user_data": user_data}})).await;
+        self.send(
+            json!({"event": "pusher:signin", "data": {"auth": auth, "user_data": user_data}}),
+        )
+        .await;
     }
 
     pub(crate) async fn signin(&mut self, user_data: &str) {
@@ -304,7 +334,7 @@ pub(crate) fn upgrade_request(target: &str, headers: &[(&str, &str)]) -> String 
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n"
     );
     for (key, value) in headers {
-        text.push_str(&format!("{key}: {value}\r\n"));
+        write!(text, "{key}: {value}\r\n").unwrap();
     }
     text + "\r\n"
 }

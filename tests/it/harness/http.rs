@@ -1,5 +1,6 @@
 //! HTTP with every byte in view: one connection, kept as long as both sides keep it.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use serde_json::Value;
@@ -24,7 +25,10 @@ pub(crate) struct Response {
 
 impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -32,12 +36,15 @@ impl Response {
     }
 
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("a body that is not JSON: {self:?}"))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("a body that is not JSON: {self:?}"))
     }
 
     /// Whether the server will take another request on this connection.
     pub(crate) fn keeps(&self) -> bool {
-        !self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        !self
+            .header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
     /// Status and exact body at once.
@@ -58,7 +65,10 @@ impl Response {
         assert_eq!(self.status, status, "{}", self.text());
         let body = self.json();
         assert_eq!(body["code"], status, "{body}");
-        assert!(body["error"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+        assert!(
+            body["error"].as_str().is_some_and(|text| !text.is_empty()),
+            "{body}"
+        );
     }
 }
 
@@ -68,7 +78,10 @@ impl Http {
     }
 
     pub(crate) fn over(io: Io) -> Self {
-        Self { io, buffer: Vec::new() }
+        Self {
+            io,
+            buffer: Vec::new(),
+        }
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
@@ -76,8 +89,15 @@ impl Http {
     }
 
     /// Sends a request with `Host` and, for a body, `Content-Length`.
-    pub(crate) async fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: Option<&[u8]>) {
-        self.write(&request_bytes(method, target, headers, body)).await;
+    pub(crate) async fn send(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) {
+        self.write(&request_bytes(method, target, headers, body))
+            .await;
     }
 
     pub(crate) async fn request(
@@ -89,7 +109,11 @@ impl Http {
     ) -> Response {
         self.send(method, target, headers, body).await;
         let bodyless = method == "HEAD";
-        within(&format!("the answer to {method} {target}"), self.read(bodyless)).await
+        within(
+            &format!("the answer to {method} {target}"),
+            self.read(bodyless),
+        )
+        .await
     }
 
     pub(crate) async fn get(&mut self, target: &str) -> Response {
@@ -101,9 +125,22 @@ impl Http {
         within("an HTTP answer", self.read(false)).await
     }
 
+    /// The next answer, or nothing if the connection ends first.
+    pub(crate) async fn answer_or_end(&mut self) -> Option<Response> {
+        while self.buffer.is_empty() {
+            if self.fill().await == 0 {
+                return None;
+            }
+        }
+        Some(self.read(false).await)
+    }
+
     /// Everything until the server ends the connection.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
-        within("the end of an HTTP connection", async { while self.fill().await > 0 {} }).await;
+        within("the end of an HTTP connection", async {
+            while self.fill().await > 0 {}
+        })
+        .await;
         std::mem::take(&mut self.buffer)
     }
 
@@ -121,7 +158,11 @@ impl Http {
                 }
                 break (response, used);
             }
-            assert!(self.fill().await > 0, "the connection ended before an answer: {:?}", self.so_far());
+            assert!(
+                self.fill().await > 0,
+                "the connection ended before an answer: {:?}",
+                self.so_far()
+            );
         };
         debug_assert!(length > 0);
         if bodyless || matches!(response.status, 101 | 204 | 304) {
@@ -151,9 +192,13 @@ impl Http {
                 if let Some(at) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
                     break self.buffer.drain(..at + 2).collect::<Vec<_>>();
                 }
-                assert!(self.fill().await > 0, "the connection ended within a chunked body");
+                assert!(
+                    self.fill().await > 0,
+                    "the connection ended within a chunked body"
+                );
             };
-            let size = usize::from_str_radix(std::str::from_utf8(&line).unwrap().trim(), 16).unwrap();
+            let size =
+                usize::from_str_radix(std::str::from_utf8(&line).unwrap().trim(), 16).unwrap();
             self.fill_to(size + 2).await;
             body.extend(self.buffer.drain(..size));
             self.buffer.drain(..2);
@@ -165,7 +210,11 @@ impl Http {
 
     async fn fill_to(&mut self, length: usize) {
         while self.buffer.len() < length {
-            assert!(self.fill().await > 0, "the connection ended within a body: {:?}", self.so_far());
+            assert!(
+                self.fill().await > 0,
+                "the connection ended within a body: {:?}",
+                self.so_far()
+            );
         }
     }
 
@@ -180,13 +229,18 @@ impl Http {
 }
 
 /// The bytes of a request with `Host` and, for a body, `Content-Length`.
-pub(crate) fn request_bytes(method: &str, target: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Vec<u8> {
+pub(crate) fn request_bytes(
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: Option<&[u8]>,
+) -> Vec<u8> {
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
     for (key, value) in headers {
-        text.push_str(&format!("{key}: {value}\r\n"));
+        write!(text, "{key}: {value}\r\n").unwrap();
     }
     if let Some(body) = body {
-        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        write!(text, "Content-Length: {}\r\n", body.len()).unwrap();
     }
     text.push_str("\r\n");
     let mut bytes = text.into_bytes();
@@ -197,12 +251,27 @@ pub(crate) fn request_bytes(method: &str, target: &str, headers: &[(&str, &str)]
 fn parse_head(buffer: &[u8]) -> Option<(Response, usize)> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(used) = head.parse(buffer).expect("an HTTP answer") else { return None };
+    let httparse::Status::Complete(used) = head.parse(buffer).expect("an HTTP answer") else {
+        return None;
+    };
     let headers = head
         .headers
         .iter()
-        .map(|header| (header.name.to_owned(), String::from_utf8_lossy(header.value).into_owned()))
+        .map(|header| {
+            (
+                header.name.to_owned(),
+                String::from_utf8_lossy(header.value).into_owned(),
+            )
+        })
         .collect();
     let reason = head.reason.unwrap_or_default().to_owned();
-    Some((Response { status: head.code?, reason, headers, body: Vec::new() }, used))
+    Some((
+        Response {
+            status: head.code?,
+            reason,
+            headers,
+            body: Vec::new(),
+        },
+        used,
+    ))
 }

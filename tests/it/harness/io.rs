@@ -17,7 +17,9 @@ pub(crate) enum Io {
 
 impl Io {
     pub(crate) async fn tcp(address: SocketAddr) -> Self {
-        let stream = super::within("a TCP connection", TcpStream::connect(address)).await.unwrap();
+        let stream = super::within("a TCP connection", TcpStream::connect(address))
+            .await
+            .unwrap();
         stream.set_nodelay(true).unwrap();
         Self::Tcp(stream)
     }
@@ -69,10 +71,16 @@ pub(crate) struct TlsIo {
 
 impl TlsIo {
     /// Shakes hands as a client that trusts `config`'s roots and asks for `localhost`.
-    pub(crate) async fn connect(address: SocketAddr, config: Arc<rustls::ClientConfig>) -> std::io::Result<Self> {
+    pub(crate) async fn connect(
+        address: SocketAddr,
+        config: Arc<rustls::ClientConfig>,
+    ) -> std::io::Result<Self> {
         let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
         let tls = rustls::ClientConnection::new(config, name).unwrap();
-        let mut this = Self { tls, tcp: TcpStream::connect(address).await? };
+        let mut this = Self {
+            tls,
+            tcp: TcpStream::connect(address).await?,
+        };
         while this.tls.is_handshaking() {
             this.flush().await?;
             if this.tls.is_handshaking() && this.fill().await? == 0 {
@@ -102,7 +110,9 @@ impl TlsIo {
         let mut rest = &raw[..got];
         while !rest.is_empty() {
             self.tls.read_tls(&mut rest)?;
-            self.tls.process_new_packets().map_err(std::io::Error::other)?;
+            self.tls
+                .process_new_packets()
+                .map_err(std::io::Error::other)?;
         }
         Ok(got)
     }

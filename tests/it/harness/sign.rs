@@ -17,7 +17,11 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(id: &str, key: &str, secret: &str) -> Self {
-        Self { id: id.into(), key: key.into(), secret: secret.into() }
+        Self {
+            id: id.into(),
+            key: key.into(),
+            secret: secret.into(),
+        }
     }
 
     /// The app of a server with nothing configured.
@@ -48,7 +52,10 @@ pub(crate) fn md5_hex(bytes: &[u8]) -> String {
 
 /// Seconds since 1970.
 pub(crate) fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }
 
 /// A request target on its way to being signed. Parameters are given decoded.
@@ -73,7 +80,13 @@ impl SignedTarget {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             params.push((key.to_owned(), value.to_owned()));
         }
-        Self { method: method.into(), path: path.into(), signed_path: None, secret: app.secret.clone(), params }
+        Self {
+            method: method.into(),
+            path: path.into(),
+            signed_path: None,
+            secret: app.secret.clone(),
+            params,
+        }
     }
 
     /// Replaces or adds a parameter.
@@ -107,7 +120,10 @@ impl SignedTarget {
     pub(crate) fn string_to_sign(&self) -> String {
         let mut params = self.params.clone();
         params.sort();
-        let joined: Vec<String> = params.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let joined: Vec<String> = params
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         let path = self.signed_path.as_ref().unwrap_or(&self.path);
         format!("{}\n{path}\n{}", self.method, joined.join("&"))
     }

@@ -26,7 +26,10 @@ pub(crate) struct Hook {
 
 impl Hook {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn events(&self) -> Vec<Value> {
@@ -60,11 +63,18 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn status(status: u16) -> Self {
-        Self { status, delay: Duration::ZERO, location: None }
+        Self {
+            status,
+            delay: Duration::ZERO,
+            location: None,
+        }
     }
 
     pub(crate) fn after(delay: Duration) -> Self {
-        Self { delay, ..Self::status(200) }
+        Self {
+            delay,
+            ..Self::status(200)
+        }
     }
 }
 
@@ -101,7 +111,11 @@ impl Receiver {
 
     /// Scripts the answers of a path, one request each; after them it is 200 again.
     pub(crate) fn answer(&self, path: &str, answers: impl IntoIterator<Item = Answer>) {
-        self.shared.answers.lock().unwrap().push((path.to_owned(), answers.into_iter().collect()));
+        self.shared
+            .answers
+            .lock()
+            .unwrap()
+            .push((path.to_owned(), answers.into_iter().collect()));
     }
 
     /// The next request, on any path.
@@ -110,12 +124,16 @@ impl Receiver {
     }
 
     pub(crate) async fn next_on(&self, path: &str) -> Hook {
-        self.wait(&format!("a webhook on {path}"), |hook| hook.path == path).await
+        self.wait(&format!("a webhook on {path}"), |hook| hook.path == path)
+            .await
     }
 
     /// The next request whose first event has this name.
     pub(crate) async fn next_event(&self, name: &str) -> Hook {
-        self.wait(&format!("a webhook {name}"), |hook| hook.events()[0]["name"] == name).await
+        self.wait(&format!("a webhook {name}"), |hook| {
+            hook.events()[0]["name"] == name
+        })
+        .await
     }
 
     async fn wait(&self, what: &str, wanted: impl Fn(&Hook) -> bool) -> Hook {
@@ -160,8 +178,14 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         shared.hooks.lock().unwrap().push_back(hook);
         shared.news.notify_waiters();
         tokio::time::sleep(answer.delay).await;
-        let location = answer.location.map(|url| format!("Location: {url}\r\n")).unwrap_or_default();
-        let text = format!("HTTP/1.1 {} Scripted\r\n{location}Content-Length: 0\r\n\r\n", answer.status);
+        let location = answer
+            .location
+            .map(|url| format!("Location: {url}\r\n"))
+            .unwrap_or_default();
+        let text = format!(
+            "HTTP/1.1 {} Scripted\r\n{location}Content-Length: 0\r\n\r\n",
+            answer.status
+        );
         if stream.write_all(text.as_bytes()).await.is_err() {
             return;
         }
@@ -170,22 +194,44 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
 
 fn next_answer(shared: &Shared, path: &str) -> Answer {
     let mut scripts = shared.answers.lock().unwrap();
-    let script = scripts.iter_mut().find(|(of, answers)| of == path && !answers.is_empty());
-    script.and_then(|(_, answers)| answers.pop_front()).unwrap_or_else(|| Answer::status(200))
+    let script = scripts
+        .iter_mut()
+        .find(|(of, answers)| of == path && !answers.is_empty());
+    script
+        .and_then(|(_, answers)| answers.pop_front())
+        .unwrap_or_else(|| Answer::status(200))
 }
 
 fn parse(buffer: &[u8]) -> Option<(Hook, usize)> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Request::new(&mut headers);
-    let httparse::Status::Complete(used) = head.parse(buffer).expect("a webhook request") else { return None };
+    let httparse::Status::Complete(used) = head.parse(buffer).expect("a webhook request") else {
+        return None;
+    };
     let (method, path) = (head.method?.to_owned(), head.path?.to_owned());
     let headers: Vec<(String, String)> = head
         .headers
         .iter()
-        .map(|header| (header.name.to_owned(), String::from_utf8_lossy(header.value).into_owned()))
+        .map(|header| {
+            (
+                header.name.to_owned(),
+                String::from_utf8_lossy(header.value).into_owned(),
+            )
+        })
         .collect();
-    let length = headers.iter().find(|(key, _)| key.eq_ignore_ascii_case("content-length"));
+    let length = headers
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case("content-length"));
     let length: usize = length.map_or(0, |(_, value)| value.parse().unwrap());
     let body = String::from_utf8(buffer.get(used..used + length)?.to_vec()).unwrap();
-    Some((Hook { method, path, headers, body, at: Instant::now() }, used + length))
+    Some((
+        Hook {
+            method,
+            path,
+            headers,
+            body,
+            at: Instant::now(),
+        },
+        used + length,
+    ))
 }

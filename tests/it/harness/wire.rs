@@ -53,16 +53,21 @@ pub(crate) fn client_frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8>
     match payload.len() {
         len @ 0..126 => out.push(0x80 | u8::try_from(len).unwrap()),
         len @ 126..=0xffff => {
-            out.push(0x80 | 126);
+            out.push(0xfe);
             out.extend_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
         }
         len => {
-            out.push(0x80 | 127);
+            out.push(0xff);
             out.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
     out.extend_from_slice(&MASK);
-    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    out.extend(
+        payload
+            .iter()
+            .zip(MASK.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
     out
 }
 
@@ -73,11 +78,21 @@ pub(crate) fn take_frame(buffer: &mut Vec<u8>) -> Option<WireFrame> {
     assert_eq!(first & 0x70, 0, "reserved bits in a frame from the server");
     assert_eq!(second & 0x80, 0, "a masked frame from the server");
     let (len, head) = match second & 0x7f {
-        126 => (usize::from(u16::from_be_bytes(buffer.get(2..4)?.try_into().unwrap())), 4),
-        127 => (usize::try_from(u64::from_be_bytes(buffer.get(2..10)?.try_into().unwrap())).unwrap(), 10),
+        126 => (
+            usize::from(u16::from_be_bytes(buffer.get(2..4)?.try_into().unwrap())),
+            4,
+        ),
+        127 => (
+            usize::try_from(u64::from_be_bytes(buffer.get(2..10)?.try_into().unwrap())).unwrap(),
+            10,
+        ),
         short => (usize::from(short), 2),
     };
     let payload = buffer.get(head..head + len)?.to_vec();
     buffer.drain(..head + len);
-    Some(WireFrame { fin: first & 0x80 != 0, opcode: Opcode::from_bits(first & 0x0f), payload })
+    Some(WireFrame {
+        fin: first & 0x80 != 0,
+        opcode: Opcode::from_bits(first & 0x0f),
+        payload,
+    })
 }
