@@ -16,11 +16,7 @@ pub(crate) use io::{Io, TlsIo};
 pub(crate) use server::{Binary, Server, ServerBuilder};
 pub(crate) use sign::{App, SignedTarget, hmac_hex, md5_hex, now_s};
 pub(crate) use webhook::{Answer, Hook, Receiver};
-<<<<<<< HEAD
-pub(crate) use wire::{Opcode, client_frame};
-=======
 pub(crate) use wire::{Opcode, WireFrame, client_frame, take_frame};
->>>>>>> fuzz
 
 /// How long anything may take that must happen. Generous: it is only waited for by a test that fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
