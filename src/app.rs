@@ -46,6 +46,10 @@ impl fmt::Debug for AppSecret {
 }
 
 /// A tenant as configured; immutable, replaced whole when it changes.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in users' files"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub struct App {
     /// Used in API paths.

@@ -20,7 +20,7 @@ const ENTRY_BYTES: usize = 256;
 /// Parts with a lock of their own.
 const PARTS: usize = 16;
 /// Stands for "never": an app whose `cache_ttl` is zero, as in Soketi.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const FOREVER: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// An event as it is replayed to a new subscriber.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -288,7 +288,7 @@ mod tests {
         let memory = Memory::new(BYTES_MAX);
         let now = Instant::now();
         memory.put(key("1", "c"), event("1"), Duration::ZERO, now);
-        let later = now + Duration::from_secs(400 * 24 * 3600);
+        let later = now + Duration::from_hours(9600);
         memory.sweep(later);
         assert!(memory.get(&key("1", "c"), later).is_some());
     }

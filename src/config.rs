@@ -295,7 +295,7 @@ impl Default for Http {
         Self {
             request_bytes_max: 100 << 20,
             bodies_in_flight_bytes_max: 256 << 20,
-            timestamp_window: Some(Duration::from_secs(600)),
+            timestamp_window: Some(Duration::from_mins(10)),
             status_always_200: false,
             header_timeout: Duration::from_secs(10),
         }
@@ -327,7 +327,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             channel_name_chars_max: 200,
-            cache_ttl: Duration::from_secs(3600),
+            cache_ttl: Duration::from_hours(1),
             batch_events_max: 10,
             event_channels_max: 100,
             event_name_chars_max: 200,

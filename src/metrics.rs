@@ -1,12 +1,13 @@
 //! Every metric: name, help, handle. Handles are made once per app, so that counting is one atomic addition.
 //! Names and labels of `soketi_*` are those that Soketi's dashboards read.
 
+mod help;
 pub mod json;
 pub mod process;
 
 use std::sync::OnceLock;
 
-use metrics::{Counter, Gauge, Histogram, Recorder, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
@@ -178,7 +179,7 @@ pub fn install(settings: &config::Metrics) -> Result<PrometheusHandle, String> {
     let recorder = recorder(prefix).map_err(|error| error.to_string())?;
     let handle = recorder.handle();
     if settings.enabled {
-        describe(&recorder, prefix);
+        help::describe(&recorder, prefix);
         metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
     }
     Ok(handle)
@@ -192,172 +193,6 @@ fn recorder(prefix: &str) -> Result<PrometheusRecorder, BuildError> {
     Ok(buckets(builder, "delivery_seconds", &SECONDS)?.build_recorder())
 }
 
-/// `HELP` of every name but the `process_*` family; those of webhooks and caches, whose handles are made there, too.
-const HELP: [(&str, Kind, &str); 32] = [
-    ("connected", Kind::Gauge, "Open WebSocket connections."),
-    (
-        "new_connections_total",
-        Kind::Counter,
-        "WebSocket connections accepted.",
-    ),
-    (
-        "new_disconnections_total",
-        Kind::Counter,
-        "Accepted WebSocket connections that have ended.",
-    ),
-    (
-        "socket_received_bytes",
-        Kind::Counter,
-        "Payload bytes of frames from clients.",
-    ),
-    (
-        "socket_transmitted_bytes",
-        Kind::Counter,
-        "Payload bytes of frames to clients.",
-    ),
-    (
-        "ws_messages_received_total",
-        Kind::Counter,
-        "Frames from clients.",
-    ),
-    (
-        "ws_messages_sent_total",
-        Kind::Counter,
-        "Frames to clients.",
-    ),
-    (
-        "http_received_bytes",
-        Kind::Counter,
-        "Body bytes of successful API calls.",
-    ),
-    (
-        "http_transmitted_bytes",
-        Kind::Counter,
-        "Body bytes of answers to successful API calls.",
-    ),
-    (
-        "http_calls_received_total",
-        Kind::Counter,
-        "Successful API calls.",
-    ),
-    (
-        RESOLVE_TIME,
-        Kind::Histogram,
-        "Milliseconds of a question to other nodes.",
-    ),
-    (
-        HORIZONTAL[0],
-        Kind::Counter,
-        "Questions to other nodes that all have answered.",
-    ),
-    (
-        HORIZONTAL[1],
-        Kind::Counter,
-        "Questions to other nodes that ran into their time-out.",
-    ),
-    (
-        HORIZONTAL[2],
-        Kind::Counter,
-        "Questions sent to other nodes.",
-    ),
-    (
-        HORIZONTAL[3],
-        Kind::Counter,
-        "Questions of other nodes that were answered.",
-    ),
-    (HORIZONTAL[4], Kind::Counter, "Answers from other nodes."),
-    (
-        "subscriptions",
-        Kind::Gauge,
-        "Sockets in channels, each counted once per channel.",
-    ),
-    (
-        "channels_occupied",
-        Kind::Gauge,
-        "Channels that somebody is in.",
-    ),
-    (
-        "client_events_total",
-        Kind::Counter,
-        "Client events that were passed on.",
-    ),
-    (
-        "slow_consumer_closes_total",
-        Kind::Counter,
-        "Connections closed because they read too slowly.",
-    ),
-    (
-        "rate_limited_total",
-        Kind::Counter,
-        "Calls and client events refused by a rate limit.",
-    ),
-    (
-        "delivery_seconds",
-        Kind::Histogram,
-        "From the taking of an event to its last write.",
-    ),
-    (
-        "accept_errors_total",
-        Kind::Counter,
-        "Connections that could not be accepted.",
-    ),
-    ("outbox_bytes", Kind::Gauge, "Bytes that wait for sockets."),
-    (
-        "refused_connections_total",
-        Kind::Counter,
-        "WebSockets turned away, by close code.",
-    ),
-    ("build_info", Kind::Gauge, "1; the version is a label."),
-    (
-        "cache_evicted_total",
-        Kind::Counter,
-        "Cached events that made room for others.",
-    ),
-    (
-        "webhooks_delivered_total",
-        Kind::Counter,
-        "Webhook requests that succeeded.",
-    ),
-    (
-        "webhooks_failed_total",
-        Kind::Counter,
-        "Webhook requests given up.",
-    ),
-    (
-        "webhooks_retries_total",
-        Kind::Counter,
-        "Webhook requests sent again.",
-    ),
-    (
-        "webhooks_dropped_total",
-        Kind::Counter,
-        "Webhook events dropped because too many waited.",
-    ),
-    (
-        "webhooks_grace_skipped_total",
-        Kind::Counter,
-        "Webhook events sent without their grace because too many waited.",
-    ),
-];
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
-}
-
-fn describe(recorder: &PrometheusRecorder, prefix: &str) {
-    for (name, kind, help) in HELP {
-        let name = format!("{prefix}{name}").into();
-        match kind {
-            Kind::Counter => recorder.describe_counter(name, None, help.into()),
-            Kind::Gauge => recorder.describe_gauge(name, None, help.into()),
-            Kind::Histogram => recorder.describe_histogram(name, None, help.into()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,7 +201,7 @@ mod tests {
     fn every_name_of_soketi_is_there_from_the_start() {
         let recorder = recorder("soketi_").unwrap();
         let (app, node) = metrics::with_local_recorder(&recorder, || {
-            describe(&recorder, "soketi_");
+            help::describe(&recorder, "soketi_");
             let app = AppMetrics::new("soketi_", "a\"b", "6001");
             (app, NodeMetrics::new("soketi_", "6001"))
         });
@@ -414,7 +249,7 @@ mod tests {
     fn every_metric_has_its_help() {
         let recorder = recorder("p_").unwrap();
         let node = metrics::with_local_recorder(&recorder, || {
-            describe(&recorder, "p_");
+            help::describe(&recorder, "p_");
             drop(AppMetrics::new("p_", "a", "1"));
             let node = NodeMetrics::new("p_", "1");
             node.refused(4001);

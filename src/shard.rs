@@ -139,8 +139,8 @@ impl Shard {
             buffer: vec![0; BUFFER_BYTES],
             touched: VecDeque::new(),
             unread: Vec::new(),
-            wheel: Wheel::new(),
-            tasks: Tasks::new(),
+            wheel: Wheel::default(),
+            tasks: Tasks::default(),
             began: Instant::now(),
             now: 0,
             waiting_bytes: 0,
@@ -279,7 +279,7 @@ impl Shard {
                 version,
             } => self.announce(&channel, &frame, version),
             Message::Accept(accepted) => self.adopt(accepted),
-            Message::HttpEnded(token, rest) => self.http_ended(token, rest),
+            Message::HttpEnded(token, rest) => self.http_ended(token, &rest),
             Message::Count(channel) => {
                 self.counts.insert(channel);
             }

@@ -106,8 +106,8 @@ impl Default for Bounds {
             order_wait: Duration::from_millis(250),
             timeout: Duration::from_secs(5),
             pause: Duration::from_secs(1),
-            pause_max: Duration::from_secs(60),
-            give_up_after: Duration::from_secs(300),
+            pause_max: Duration::from_mins(1),
+            give_up_after: Duration::from_mins(5),
         }
     }
 }

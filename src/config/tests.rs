@@ -103,7 +103,9 @@ const SOKETI: &str = "\
 
 #[test]
 fn every_variable_of_soketi_is_in_the_table() {
-    let known: Vec<_> = table::settings().flat_map(|s| s.variables()).collect();
+    let known: Vec<_> = table::settings()
+        .flat_map(super::setting::Setting::variables)
+        .collect();
     let missing: Vec<_> = SOKETI
         .split_whitespace()
         .filter(|name| !known.contains(name))
@@ -115,7 +117,9 @@ fn every_variable_of_soketi_is_in_the_table() {
 #[test]
 fn names_in_the_table_are_unique() {
     let mut keys: Vec<_> = table::settings().map(|s| s.key).collect();
-    let mut names: Vec<_> = table::settings().flat_map(|s| s.variables()).collect();
+    let mut names: Vec<_> = table::settings()
+        .flat_map(super::setting::Setting::variables)
+        .collect();
     let (all_keys, all_names) = (keys.len(), names.len());
     keys.sort_unstable();
     keys.dedup();

@@ -307,7 +307,6 @@ pub fn socket_id(place: Place, random: u64) -> SocketId {
 }
 
 /// Where a socket with this id would be.
-#[expect(clippy::cast_possible_truncation, reason = "masked to 6 and 20 bits")]
 pub fn place_of(id: SocketId) -> Place {
     let place = (id.low ^ mask()) & ((1 << PLACE_BITS) - 1);
     Place {

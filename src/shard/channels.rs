@@ -61,11 +61,6 @@ impl Channels {
         &mut self.slab[at as usize]
     }
 
-    /// Channels with subscribers here.
-    pub fn len(&self) -> usize {
-        self.slab.len()
-    }
-
     /// Appends a subscriber, whose subscription will stand at `back` in its socket.
     #[expect(
         clippy::cast_possible_truncation,

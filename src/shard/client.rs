@@ -1,9 +1,11 @@
 //! What a client's message does: ping, subscribe, unsubscribe, client events. Every refusal is an answer; nothing a client sends can harm
 //! anybody else. Pusher protocol 7.
 
+use std::sync::Arc;
+
 use super::Shard;
 use crate::{
-    app::HookEvent,
+    app::{App, HookEvent},
     config::ClientEvents,
     directory::{ChannelKey, Message},
     protocol::{
@@ -75,7 +77,7 @@ impl Shard {
 
     /// The socket is somebody now: the time to become so does not run any more.
     pub(super) fn authorized(&mut self, token: u32) {
-        let node = std::sync::Arc::clone(&self.node);
+        let node = Arc::clone(&self.node);
         let Some(client) = self.client(token) else {
             return;
         };
@@ -114,50 +116,25 @@ impl Shard {
     }
 
     fn client_event(&mut self, token: u32, frame: &ClientFrame<'_>) -> Result<(), ProtocolError> {
-        let policy = self.node.protocol;
-        let now_ms = self.now_ms();
         let Some(client) = self.client(token) else {
             return Ok(());
         };
-        let tenant = client.socket.tenant.clone();
+        let tenant = Arc::clone(&client.socket.tenant);
         let app = tenant.app();
-        if !app.client_events {
-            return Err(ProtocolError::ClientEventsDisabled);
-        }
-        let limits = app.limits;
-        if too_long(&frame.event, limits.event_name_chars_max) {
-            return Err(ProtocolError::EventNameTooLong(limits.event_name_chars_max));
-        }
-        let data = frame.data.map(serde_json::value::RawValue::get);
-        if data.is_some_and(|raw| exceeds_kb(json::counted_bytes(raw), limits.event_data_kb_max)) {
-            return Err(ProtocolError::EventDataTooLarge(
-                limits.event_data_kb_max.into(),
-            ));
-        }
-        let place = frame
-            .channel
-            .as_deref()
-            .and_then(|name| ChannelName::parse(name, usize::MAX).ok())
-            .and_then(|name| {
-                let key = ChannelKey {
-                    tenant: tenant.index,
-                    name,
-                };
-                self.position(token, &key).map(|i| (key, i))
-            });
-        let Some((key, i)) = place else {
-            return if policy.not_a_member_error {
+        let data = check_client_event(&app, frame)?;
+        let Some((key, i)) = self.place_in(token, tenant.index, frame) else {
+            let told = self.node.protocol.not_a_member_error;
+            return if told {
                 Err(ProtocolError::NotAMember)
             } else {
                 Ok(())
             };
         };
-        let access = key.name.access();
-        if policy.client_events == ClientEvents::PrivateAndPresence
-            && !matches!(access, Access::Private | Access::Presence)
-        {
+        let private = matches!(key.name.access(), Access::Private | Access::Presence);
+        if self.node.protocol.client_events == ClientEvents::PrivateAndPresence && !private {
             return Err(ProtocolError::ClientEventsNotHere);
         }
+        let now_ms = self.now_ms();
         let Some(client) = self.client(token) else {
             return Ok(());
         };
@@ -173,18 +150,11 @@ impl Shard {
             return Err(ProtocolError::ClientEventRate);
         }
         tenant.metrics.client_events.increment(1);
-        let user_id_json = socket
-            .member(socket.subscriptions[i].channel)
-            .map(|member| member.id_json.clone());
-        let id = socket.id;
-        let told = event::client_event(
-            &frame.event,
-            key.name.as_str(),
-            data,
-            user_id_json.as_deref(),
-        );
-        let channel = key.name.shared();
-        self.spread(key, &told, id);
+        let member = socket.member(socket.subscriptions[i].channel);
+        let user_id_json = member.map(|member| member.id_json.clone());
+        let (id, channel) = (socket.id, key.name.shared());
+        let told = event::client_event(&frame.event, &channel, data, user_id_json.as_deref());
+        self.spread(&key, &told, id);
         if self
             .node
             .webhooks
@@ -202,12 +172,24 @@ impl Shard {
         Ok(())
     }
 
+    /// The channel that a client event names, and where it stands among the sender's subscriptions.
+    fn place_in(
+        &self,
+        token: u32,
+        tenant: u32,
+        frame: &ClientFrame<'_>,
+    ) -> Option<(ChannelKey, usize)> {
+        let name = ChannelName::parse(frame.channel.as_deref()?, usize::MAX).ok()?;
+        let key = ChannelKey { tenant, name };
+        self.position(token, &key).map(|i| (key, i))
+    }
+
     /// Delivers a client's event here at once, and tells the other shards that hold the channel.
-    fn spread(&mut self, channel: ChannelKey, frame: &Frame, sender: crate::protocol::SocketId) {
+    fn spread(&mut self, channel: &ChannelKey, frame: &Frame, sender: crate::protocol::SocketId) {
         for shard in self
             .node
             .directory
-            .holders(&channel)
+            .holders(channel)
             .shards()
             .filter(|shard| *shard != self.index)
         {
@@ -219,8 +201,29 @@ impl Shard {
                 sequence: None,
             });
         }
-        self.deliver(&channel, frame, Some(sender), None);
+        self.deliver(channel, frame, Some(sender), None);
     }
+}
+
+/// The event's data, if the app takes such events.
+fn check_client_event<'a>(
+    app: &App,
+    frame: &ClientFrame<'a>,
+) -> Result<Option<&'a str>, ProtocolError> {
+    let limits = &app.limits;
+    if !app.client_events {
+        return Err(ProtocolError::ClientEventsDisabled);
+    }
+    if too_long(&frame.event, limits.event_name_chars_max) {
+        return Err(ProtocolError::EventNameTooLong(limits.event_name_chars_max));
+    }
+    let data = frame.data.map(serde_json::value::RawValue::get);
+    if data.is_some_and(|raw| exceeds_kb(json::counted_bytes(raw), limits.event_data_kb_max)) {
+        return Err(ProtocolError::EventDataTooLarge(
+            limits.event_data_kb_max.into(),
+        ));
+    }
+    Ok(data)
 }
 
 /// Whether the socket may enter, and as whom. The signature is checked before any limit, so that strangers learn nothing of a channel.

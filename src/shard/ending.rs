@@ -203,7 +203,7 @@ impl Shard {
     pub(super) fn each_tick(&mut self, tick: Tick) {
         self.accept_again(true);
         self.mailbox.report_waiting(self.waiting_bytes);
-        if !self.counts.is_empty() && tick % 3 == 0 {
+        if !self.counts.is_empty() && tick.is_multiple_of(3) {
             self.tell_counts();
         }
         if self.waiting_bytes > 0 {

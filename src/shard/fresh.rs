@@ -43,6 +43,22 @@ pub struct Fresh {
     pub held: Option<Box<(Handshake, Vec<u8>)>>,
 }
 
+impl Fresh {
+    /// Looks at what came, together with what came before; all but a whole handshake is kept. `prefix` is `None` where no WebSocket is spoken.
+    pub fn look(&mut self, bytes: &[u8], prefix: Option<&str>) -> Head {
+        let head = |bytes: &[u8]| prefix.map_or(Head::Http, |prefix| read_head(bytes, prefix));
+        if self.head.is_empty() {
+            let head = head(bytes);
+            if !matches!(head, Head::WebSocket(..)) {
+                self.head.extend_from_slice(bytes);
+            }
+            return head;
+        }
+        self.head.extend_from_slice(bytes);
+        head(&self.head)
+    }
+}
+
 /// What the WebSocket handshake said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handshake {

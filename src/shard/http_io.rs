@@ -36,7 +36,7 @@ use crate::{
 const CHUNK_BYTES: usize = 16 << 10;
 
 /// A connection that asks nothing for so long is closed. Workers of queues keep theirs for long.
-pub const IDLE_MAX: std::time::Duration = std::time::Duration::from_secs(3600);
+pub const IDLE_MAX: std::time::Duration = std::time::Duration::from_hours(1);
 
 thread_local! {
     /// The shard's clock, set each turn.
@@ -266,7 +266,7 @@ pub struct Routes {
     pub router: Router,
     /// Put before every route.
     pub prefix: Rc<str>,
-    /// WebSockets are spoken at all.
+    /// Handshakes are answered at all.
     pub websockets: bool,
 }
 
@@ -334,6 +334,10 @@ fn switching(handshake: &Handshake) -> Option<Response> {
     answer.body(Body::empty()).ok()
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the rare variant is the small one"
+)]
 enum Answer {
     Route {
         conn: Rc<RefCell<HttpConn>>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use crate::{
-    app::Tenant,
+    app::{App, Tenant},
     cache::CachedEvent,
     directory::{ChannelKey, Full, Holders, Joined, Joining, Left, Message, UserKey},
     protocol::{
@@ -17,6 +17,25 @@ use crate::{
     },
     webhook,
 };
+
+/// What a channel remembers.
+enum Cached {
+    /// It is no cache channel.
+    NotKept,
+    /// Nothing.
+    Miss,
+    /// Its last event.
+    Hit(Arc<CachedEvent>),
+}
+
+impl Cached {
+    fn sequence(&self) -> u64 {
+        match self {
+            Self::Hit(event) => event.sequence,
+            Self::NotKept | Self::Miss => 0,
+        }
+    }
+}
 
 impl Shard {
     /// Where the channel stands among the socket's subscriptions.
@@ -80,29 +99,13 @@ impl Shard {
         if let (Some(member), Some(presence)) = (&mut member, &joined.presence) {
             member.id_json.clone_from(&presence.id_json);
         }
-        let cached = key
-            .name
-            .is_cache()
-            .then(|| self.node.cache.get(&app, &key.name.shared()));
-        let sequence = cached
-            .as_ref()
-            .and_then(Option::as_ref)
-            .map_or(0, |event| event.sequence);
-        let version = joined
-            .presence
-            .as_ref()
-            .map_or(0, |presence| presence.version);
-        let knows = joined.presence.is_some() || cached.is_some();
-        self.seat(
-            token,
-            &key,
-            &tenant,
-            knows.then_some(Known {
-                roster: version,
-                cached: sequence,
-            }),
-            member.as_ref(),
-        );
+        let cached = self.cached(&app, &key);
+        let knows = joined.presence.is_some() || !matches!(cached, Cached::NotKept);
+        let known = knows.then(|| Known {
+            roster: joined.presence.as_ref().map_or(0, |p| p.version),
+            cached: cached.sequence(),
+        });
+        self.seat(token, &key, &tenant, known, member.as_ref());
         let succeeded = match joined.presence {
             None => event::subscription_succeeded(key.name.as_str()),
             Some(presence) => presence.succeeded,
@@ -187,22 +190,30 @@ impl Shard {
                 Conn::Client(client) => Some(client.socket.tenant.app()),
                 _ => None,
             });
-        if let Some(app) = app.filter(|_| key.name.is_cache()) {
-            let cached = self.node.cache.get(&app, &key.name.shared());
-            self.replay(token, &key, Some(cached));
+        if let Some(app) = app {
+            let cached = self.cached(&app, &key);
+            self.replay(token, &key, cached);
         }
         Ok(())
     }
 
-    /// Shows the cached event, or says that there is none. `None`: not a cache channel.
-    fn replay(&mut self, token: u32, key: &ChannelKey, cached: Option<Option<Arc<CachedEvent>>>) {
+    fn cached(&self, app: &App, key: &ChannelKey) -> Cached {
+        if !key.name.is_cache() {
+            return Cached::NotKept;
+        }
+        let event = self.node.cache.get(app, &key.name.shared());
+        event.map_or(Cached::Miss, Cached::Hit)
+    }
+
+    /// Shows the cached event, or says that there is none.
+    fn replay(&mut self, token: u32, key: &ChannelKey, cached: Cached) {
         match cached {
-            None => {}
-            Some(Some(cached)) => self.push(
+            Cached::NotKept => {}
+            Cached::Hit(cached) => self.push(
                 token,
                 event::published(&cached.event, key.name.as_str(), &cached.data_json),
             ),
-            Some(None) => {
+            Cached::Miss => {
                 self.push(token, event::cache_miss(key.name.as_str()));
                 self.hook(token, key, |channel| webhook::Event::CacheMiss { channel });
             }

@@ -2,7 +2,6 @@
 
 use std::{io, net::IpAddr};
 
-use bytes::Bytes;
 use mio::{Interest, Token};
 
 use super::Shard;
@@ -36,7 +35,7 @@ pub(super) struct Opening {
 
 impl Shard {
     /// hyper is done: the connection ends, or its 101 has left and it becomes a WebSocket.
-    pub(super) fn http_ended(&mut self, token: u32, rest: Bytes) {
+    pub(super) fn http_ended(&mut self, token: u32, rest: &[u8]) {
         let Some(Conn::Http(http)) = self
             .conns
             .get_mut(token as usize)

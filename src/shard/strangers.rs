@@ -3,14 +3,15 @@
 use std::{cell::RefCell, io, rc::Rc};
 
 use mio::{Interest, Token};
+use slab::Slab;
 
 use super::Shard;
 use crate::{
     http::{Listener, Peer},
     node::Phase,
     shard::{
-        conn::Conn,
-        fresh::{Fresh, HEAD_BYTES_MAX, HEAD_TOO_LONG, Handshake, Head, read_head},
+        conn::{Conn, Slot},
+        fresh::{Fresh, HEAD_BYTES_MAX, HEAD_TOO_LONG, Handshake, Head},
         http_io::{self, HttpConn},
         link::Link,
         opening::Opening,
@@ -31,11 +32,7 @@ impl Shard {
     /// Reads until the connection has shown what it is, or has no more to say for now.
     pub(super) fn read_stranger(&mut self, token: u32) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        while let Some(Conn::Fresh(fresh)) = self
-            .conns
-            .get_mut(token as usize)
-            .map(|slot| &mut slot.conn)
-        {
+        while let Some(fresh) = fresh_at(&mut self.conns, token) {
             if fresh.held.is_some() {
                 break;
             }
@@ -57,11 +54,7 @@ impl Shard {
     }
 
     fn await_stranger(&mut self, token: u32) {
-        let Some(Conn::Fresh(fresh)) = self
-            .conns
-            .get_mut(token as usize)
-            .map(|slot| &mut slot.conn)
-        else {
+        let Some(fresh) = fresh_at(&mut self.conns, token) else {
             return;
         };
         if std::mem::replace(&mut fresh.registered, true) {
@@ -83,11 +76,7 @@ impl Shard {
     }
 
     fn read_first(&mut self, token: u32, buffer: &mut [u8]) -> io::Result<Read> {
-        let Some(Conn::Fresh(fresh)) = self
-            .conns
-            .get_mut(token as usize)
-            .map(|slot| &mut slot.conn)
-        else {
+        let Some(fresh) = fresh_at(&mut self.conns, token) else {
             return Ok(Read::Done);
         };
         if fresh.proxy {
@@ -96,35 +85,16 @@ impl Shard {
         if !fresh.secured {
             self.secure(token)?;
         }
-        let Some(Conn::Fresh(fresh)) = self
-            .conns
-            .get_mut(token as usize)
-            .map(|slot| &mut slot.conn)
-        else {
+        let Some(fresh) = fresh_at(&mut self.conns, token) else {
             return Ok(Read::Done);
         };
         let n = fresh.link.read(buffer)?;
         if n == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let server = &self.node.server;
         let sockets = self.routes.websockets && fresh.listener != Listener::Api;
-        let look = |bytes: &[u8]| {
-            if sockets {
-                read_head(bytes, &server.path_prefix)
-            } else {
-                Head::Http
-            }
-        };
-        let head = if fresh.head.is_empty() {
-            look(&buffer[..n])
-        } else {
-            fresh.head.extend_from_slice(&buffer[..n]);
-            look(&fresh.head)
-        };
-        if fresh.head.is_empty() && !matches!(head, Head::WebSocket(..)) {
-            fresh.head.extend_from_slice(&buffer[..n]);
-        }
+        let prefix = sockets.then_some(&*self.node.server.path_prefix);
+        let head = fresh.look(&buffer[..n], prefix);
         match head {
             Head::Partial if fresh.head.len() > HEAD_BYTES_MAX => {
                 // Best effort: the peer is at fault and the connection ends.
@@ -219,11 +189,7 @@ impl Shard {
     }
 
     fn shake_hands(&mut self, token: u32, handshake: Handshake, rest: Vec<u8>) {
-        let Some(Conn::Fresh(fresh)) = self
-            .conns
-            .get_mut(token as usize)
-            .map(|slot| &mut slot.conn)
-        else {
+        let Some(fresh) = fresh_at(&mut self.conns, token) else {
             return;
         };
         if self.node.phase() == Phase::Closing {
@@ -238,11 +204,7 @@ impl Shard {
 
     /// Answers a handshake that was held back while the server closes.
     pub(super) fn answer_held(&mut self, token: u32) {
-        let Some(Conn::Fresh(fresh)) = self
-            .conns
-            .get_mut(token as usize)
-            .map(|slot| &mut slot.conn)
-        else {
+        let Some(fresh) = fresh_at(&mut self.conns, token) else {
             return;
         };
         if let Some(held) = fresh.held.take() {
@@ -273,6 +235,13 @@ impl Shard {
                 rest,
             },
         );
+    }
+}
+
+fn fresh_at(conns: &mut Slab<Slot>, token: u32) -> Option<&mut Fresh> {
+    match &mut conns.get_mut(token as usize)?.conn {
+        Conn::Fresh(fresh) => Some(fresh),
+        _ => None,
     }
 }
 

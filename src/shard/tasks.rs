@@ -12,6 +12,7 @@ use slab::Slab;
 use crate::directory::Inbox;
 
 /// Futures by their place.
+#[derive(Default)]
 pub struct Tasks {
     slab: Slab<Task>,
 }
@@ -22,11 +23,6 @@ struct Task {
 }
 
 impl Tasks {
-    /// None yet.
-    pub fn new() -> Self {
-        Self { slab: Slab::new() }
-    }
-
     /// Takes a future and runs it until it first waits.
     pub fn spawn(&mut self, inbox: &Inbox, future: impl Future<Output = ()> + 'static) {
         let entry = self.slab.vacant_entry();

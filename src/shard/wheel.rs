@@ -21,21 +21,21 @@ pub struct Wheel {
 }
 
 /// Ticks of a span, rounded up, at least one.
-#[expect(clippy::cast_possible_truncation, reason = "bounded by 24 days")]
 pub fn ticks(span: Duration) -> Tick {
     (span.as_millis().min(1 << 31).div_ceil(u128::from(TICK_MS)) as u32).max(1)
 }
 
-impl Wheel {
-    /// Empty.
-    pub fn new() -> Self {
+impl Default for Wheel {
+    fn default() -> Self {
         Self {
             slots: std::iter::repeat_with(Vec::new).take(SLOTS).collect(),
             waiting: 0,
             next: 0,
         }
     }
+}
 
+impl Wheel {
     /// Puts `token` where it will be looked at, at `due` or earlier if that is beyond the wheel; says when.
     #[expect(clippy::cast_possible_truncation, reason = "512 slots")]
     pub fn add(&mut self, token: u32, due: Tick) -> Tick {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn tokens_come_at_their_tick_and_not_before() {
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::default();
         assert_eq!((wheel.add(7, 3), wheel.add(8, 100_000)), (3, 511));
         assert_eq!(wheel.first(), Some(3));
         let mut seen = Vec::new();

@@ -31,7 +31,7 @@ const FLUSH_PAUSE: Duration = Duration::from_millis(200);
 /// Log lines of one kind are at least so far apart.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// When there is nothing to wait for.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
 
 /// A request to send everything and stop.
 #[derive(Debug)]

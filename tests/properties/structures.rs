@@ -84,7 +84,7 @@ proptest! {
 
     #[test]
     fn a_wheel_forgets_nobody_and_is_never_late(adds in prop::collection::vec((0_u32..40, 0_u32..1500), 1..60)) {
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::default();
         // When each token was promised to come.
         let mut promised: HashMap<u32, u32> = HashMap::new();
         let mut now = 0;
