@@ -33,6 +33,7 @@ mod robustness;
 mod signin;
 mod subscribe;
 mod subscription_count;
+mod tidy;
 mod tls;
 mod unix;
 mod webhook_delivery;
