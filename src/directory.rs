@@ -349,13 +349,12 @@ impl Directory {
     /// The user's entry is locked meanwhile, so that a watcher hears online and offline in their order.
     fn tell(&self, watchers: &[SocketId], frame: &Frame) {
         for &socket in watchers {
-            self.send_to_socket(
-                socket,
-                Message::Push {
+            if let Some(inbox) = self.inboxes.get(inbox::place_of(socket).shard) {
+                inbox.send_in_order(Message::Push {
                     socket,
                     frame: frame.clone(),
-                },
-            );
+                });
+            }
         }
     }
 
@@ -413,7 +412,7 @@ impl Channel {
     fn occupancy(&self) -> Occupancy {
         Occupancy {
             subscriptions: self.subscriptions as usize,
-            users: self.roster.as_ref().map_or(0, |r| r.members().count()),
+            users: self.roster.as_ref().map_or(0, |r| r.members().len()),
         }
     }
 }

@@ -9,7 +9,7 @@ mod error;
 mod events;
 mod memory;
 mod ops;
-mod query;
+pub mod query;
 mod signed;
 mod trigger;
 
@@ -151,11 +151,7 @@ impl Routes {
         self.router
             .fallback(absent.clone())
             .method_not_allowed_fallback(absent)
-            .layer(
-                tower::ServiceBuilder::new()
-                    .layer(edge)
-                    .layer(error::catch_panics()),
-            )
+            .layer(edge)
             .with_state(state)
     }
 }

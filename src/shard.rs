@@ -40,7 +40,7 @@ use crate::{
     node::Node,
     shard::{
         channels::Channels,
-        conn::{Client, Conn, Slot},
+        conn::{Client, Conn, Slot, State},
         ending::Draining,
         http_io::{NOW, Routes},
         listen::Place,
@@ -193,6 +193,8 @@ impl Shard {
         let periodic = self.draining.is_some()
             || !self.counts.is_empty()
             || self.waiting_bytes > 0
+            // Others must learn that nothing waits here any more.
+            || self.node.directory.inboxes[self.index].waiting_bytes() > 0
             || self.listeners.iter().any(Place::is_paused);
         if periodic {
             Some(self.now + 1)
@@ -307,6 +309,11 @@ impl Shard {
             Some(Conn::Client(client)) => Some(client),
             _ => None,
         }
+    }
+
+    fn is_open(&mut self, token: u32) -> bool {
+        self.client(token)
+            .is_some_and(|client| client.socket.state == State::Open)
     }
 
     /// Looks at the connection at `due`, unless it will be looked at before.

@@ -101,12 +101,14 @@ struct Shared {
 pub struct Mailbox(Arc<Shared>);
 
 thread_local! {
-    static HERE: RefCell<Here> = const { RefCell::new(Here { shard: usize::MAX, queue: VecDeque::new() }) };
+    static HERE: RefCell<Here> = const { RefCell::new(Here { shard: usize::MAX, queue: VecDeque::new(), in_order: false }) };
 }
 
 struct Here {
     shard: usize,
     queue: VecDeque<Message>,
+    /// The thread has put a message among those of other threads.
+    in_order: bool,
 }
 
 /// Both ends of the way to `shard`, whose poll wakes by `waker`.
@@ -140,7 +142,22 @@ impl Inbox {
             }
         });
         if let Some(message) = local {
-            self.shared.send(message);
+            self.shared.queue(message);
+            self.shared.wake();
+        }
+    }
+
+    /// The same, behind all that other threads have sent: for what must keep an order that a lock of the directory gives. A thread's
+    /// messages to itself overtake the others' otherwise.
+    pub fn send_in_order(&self, message: Message) {
+        self.shared.queue(message);
+        let here = HERE.with_borrow_mut(|here| {
+            let own = here.shard == self.shard;
+            here.in_order |= own;
+            own
+        });
+        if !here {
+            self.shared.wake();
         }
     }
 
@@ -197,12 +214,14 @@ impl std::task::Wake for Wake {
 }
 
 impl Shared {
-    fn send(&self, message: Message) {
-        self.queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(message);
+    /// Counted under the lock: a message must not be taken before it is counted, or the count falls below zero.
+    fn queue(&self, message: Message) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push(message);
         self.waiting.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn wake(&self) {
         if !self.awake.swap(true, Ordering::SeqCst)
             && let Err(error) = self.waker.wake()
         {
@@ -229,7 +248,7 @@ impl Mailbox {
 
     /// Whether this thread has left itself messages.
     pub fn has_local() -> bool {
-        HERE.with_borrow(|here| !here.queue.is_empty())
+        HERE.with_borrow(|here| here.in_order || !here.queue.is_empty())
     }
 
     /// Whether other threads have sent anything.
@@ -240,6 +259,7 @@ impl Mailbox {
     /// Everything other threads have sent.
     pub fn take_remote(&self) -> Vec<Message> {
         self.0.awake.swap(false, Ordering::SeqCst);
+        HERE.with_borrow_mut(|here| here.in_order = false);
         if self.0.waiting.load(Ordering::SeqCst) == 0 {
             return Vec::new();
         }
@@ -299,4 +319,68 @@ pub fn place_of(id: SocketId) -> Place {
 fn mask() -> u64 {
     static MASK: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
     *MASK.get_or_init(|| getrandom::u64().unwrap_or(0) & ((1 << LOW_BITS) - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(shard: usize) -> (mio::Poll, Inbox, Mailbox) {
+        let poll = mio::Poll::new().unwrap();
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
+        let (inbox, mailbox) = pair(shard, waker);
+        (poll, inbox, mailbox)
+    }
+
+    fn heard(mailbox: &Mailbox) -> Vec<usize> {
+        let own = std::iter::from_fn(Mailbox::next_local).collect::<Vec<_>>();
+        own.into_iter()
+            .chain(mailbox.take_remote())
+            .map(|message| match message {
+                Message::Wake(task) => task,
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn own_messages_overtake_unless_order_matters() {
+        std::thread::spawn(|| {
+            let (_poll, inbox, mailbox) = boxed(3);
+            Mailbox::settle(3);
+            for (ordered, heard_in) in [(false, [2, 1]), (true, [1, 2])] {
+                std::thread::scope(|scope| {
+                    scope.spawn(|| inbox.send_in_order(Message::Wake(1)));
+                });
+                if ordered {
+                    inbox.send_in_order(Message::Wake(2));
+                } else {
+                    inbox.send(Message::Wake(2));
+                }
+                assert!(Mailbox::has_local(), "the shard must not sleep now");
+                assert_eq!(heard(&mailbox), heard_in);
+                assert!(!Mailbox::has_local());
+            }
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn messages_are_never_taken_before_they_are_counted() {
+        const EACH: usize = 20_000;
+        let (_poll, inbox, mailbox) = boxed(4);
+        let mut taken = 0;
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..EACH).for_each(|i| inbox.send(Message::Wake(i))));
+            }
+            while taken < 2 * EACH {
+                taken += mailbox.take_remote().len();
+                let waiting = mailbox.0.waiting.load(Ordering::SeqCst);
+                assert!(waiting <= 2 * EACH, "{waiting} messages wait");
+            }
+        });
+        assert_eq!(inbox.shared.waiting.load(Ordering::SeqCst), 0);
+    }
 }

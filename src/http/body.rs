@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use md5::{Digest, Md5};
 
-use super::{ApiError, HttpState};
+use super::{ApiError, HttpState, query::HexMd5};
 use crate::config;
 
 /// A body of which nothing comes for so long is given up.
@@ -99,8 +99,8 @@ impl HeldBody {
         }
     }
 
-    /// Lower-case hex MD5 of the bytes.
-    pub(super) async fn md5(&self) -> Result<String, ApiError> {
+    /// Of the bytes.
+    pub(super) async fn md5(&self) -> Result<HexMd5, ApiError> {
         if self.bytes.len() <= INLINE_BYTES_MAX {
             return Ok(md5(&self.bytes));
         }
@@ -122,8 +122,11 @@ impl Drop for HeldBody {
     }
 }
 
-fn md5(bytes: &[u8]) -> String {
-    hex::encode(Md5::digest(bytes))
+fn md5(bytes: &[u8]) -> HexMd5 {
+    let mut hex = [0; 32];
+    // Twice sixteen digits fit.
+    let _ = hex::encode_to_slice(Md5::digest(bytes), &mut hex);
+    hex
 }
 
 /// The next bytes. A timer is made only if they are not there yet.
@@ -133,7 +136,8 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
         let now = std::future::poll_fn(|cx| Poll::Ready(frame.as_mut().poll(cx))).await;
         let frame = match now {
             Poll::Ready(frame) => frame,
-            Poll::Pending => tokio::time::timeout(STALL_MAX, frame)
+            // Boxed, so that requests that need no timer carry none.
+            Poll::Pending => Box::pin(tokio::time::timeout(STALL_MAX, frame))
                 .await
                 .map_err(|_| ApiError::BodyTimeout)?,
         };

@@ -1,20 +1,21 @@
-//! What all answers have in common: cross-origin headers, `OPTIONS`, Soketi's statuses. The headers are made once.
+//! What all answers have in common: cross-origin headers, `OPTIONS`, Soketi's statuses, and what a panic is answered with.
+//! One layer for all of it, with headers made once: it is passed by every request.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use axum::{
-    body::Body,
     extract::Request,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use tower::{Layer, Service};
 
-use super::error::ApiErrorMark;
+use super::error::{self, ApiErrorMark};
 use crate::config::Cors;
 
 /// Marks an answer that gets no cross-origin headers, as in Soketi.
@@ -157,12 +158,10 @@ pub(super) struct AtEdge<S> {
     rules: Arc<Rules>,
 }
 
-impl<S, B> Service<Request> for AtEdge<S>
+impl<S> Service<Request> for AtEdge<S>
 where
-    S: Service<Request, Response = Response<B>>,
+    S: Service<Request, Response = Response>,
     S::Future: Unpin,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
 {
     type Response = Response;
     type Error = S::Error;
@@ -192,17 +191,24 @@ pub(super) struct Answer<F> {
     caller: Caller,
 }
 
-impl<F, B, E> Future for Answer<F>
+impl<F, E> Future for Answer<F>
 where
-    F: Future<Output = Result<Response<B>, E>> + Unpin,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
+    F: Future<Output = Result<Response, E>> + Unpin,
 {
     type Output = Result<Response, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = match &mut self.inner {
-            Some(inner) => ready!(Pin::new(inner).poll(cx))?.map(Body::new),
+            Some(inner) => {
+                // A panic is a bug in one request: what it held is dropped, and the connection goes on.
+                match catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll(cx))) {
+                    Ok(answer) => ready!(answer)?,
+                    Err(panic) => {
+                        self.inner = None;
+                        error::of_panic(&*panic)
+                    }
+                }
+            }
             None => StatusCode::NO_CONTENT.into_response(),
         };
         let caller = std::mem::take(&mut self.caller);

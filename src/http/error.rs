@@ -5,7 +5,6 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 
 use crate::{
     limiter::Verdict,
@@ -175,27 +174,15 @@ pub(super) fn number(number: f64) -> HeaderValue {
     HeaderValue::try_from(number.to_string()).unwrap_or(HeaderValue::from_static("1"))
 }
 
-/// A panic is a bug in one request: it is answered with 500 and the connection goes on.
-pub(super) fn catch_panics() -> CatchPanicLayer<Panicked> {
-    CatchPanicLayer::custom(Panicked)
-}
-
-/// Answers in place of a handler that panicked.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Panicked;
-
-impl ResponseForPanic for Panicked {
-    type ResponseBody = Body;
-
-    fn response_for_panic(&mut self, panic: Box<dyn std::any::Any + Send>) -> Response {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
-        tracing::error!(
-            panic = text,
-            "a request handler has panicked, which is a bug"
-        );
-        ApiError::Internal.into_response()
-    }
+/// What is said for a handler that panicked.
+pub(super) fn of_panic(panic: &(dyn std::any::Any + Send)) -> Response {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(
+        panic = text,
+        "a request handler has panicked, which is a bug"
+    );
+    ApiError::Internal.into_response()
 }

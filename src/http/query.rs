@@ -16,25 +16,57 @@ const UNSIGNED: [&[u8]; 5] = [
     b"channelName",
 ];
 
+/// An MD5 in lower-case hex.
+pub type HexMd5 = [u8; 32];
+
 /// One `key=value`, decoded; no value where there was no `=`.
 type Parameter<'a> = (Cow<'a, [u8]>, Option<Cow<'a, [u8]>>);
 
 /// Parameters as they came: `+` is a space, `%xx` a byte.
-fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
-    query
-        .split('&')
-        .filter(|part| !part.is_empty())
-        .map(|part| match part.split_once('=') {
-            Some((key, value)) => (decode(key), Some(decode(value))),
-            None => (decode(part), None),
-        })
+fn parameters(query: &str) -> Parameters<'_> {
+    Parameters {
+        rest: query.as_bytes(),
+    }
 }
 
-fn decode(text: &str) -> Cow<'_, [u8]> {
-    let bytes = text.as_bytes();
-    if !bytes.iter().any(|b| matches!(b, b'+' | b'%')) {
-        return Cow::Borrowed(bytes);
+/// Looks at every byte once.
+struct Parameters<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Parameters<'a> {
+    type Item = Parameter<'a>;
+
+    fn next(&mut self) -> Option<Parameter<'a>> {
+        let start = self.rest.iter().position(|&b| b != b'&')?;
+        let text = &self.rest[start..];
+        let (mut equals, mut end, mut encoded) = (None, text.len(), false);
+        for (at, &byte) in text.iter().enumerate() {
+            match byte {
+                b'&' => {
+                    end = at;
+                    break;
+                }
+                b'=' if equals.is_none() => equals = Some(at),
+                b'+' | b'%' => encoded = true,
+                _ => {}
+            }
+        }
+        self.rest = &text[end..];
+        let decode = |bytes: &'a [u8]| {
+            if encoded {
+                decode(bytes)
+            } else {
+                Cow::Borrowed(bytes)
+            }
+        };
+        let key = &text[..equals.unwrap_or(end)];
+        let value = equals.map(|at| decode(&text[at + 1..end]));
+        Some((decode(key), value))
     }
+}
+
+fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
     let spaced: Vec<u8> = bytes
         .iter()
         .map(|&b| if b == b'+' { b' ' } else { b })
@@ -43,7 +75,7 @@ fn decode(text: &str) -> Cow<'_, [u8]> {
 }
 
 /// The first value of a parameter.
-pub(super) fn value<'a>(query: &'a str, key: &str) -> Option<Cow<'a, str>> {
+pub fn value<'a>(query: &'a str, key: &str) -> Option<Cow<'a, str>> {
     parameters(query)
         .find(|(name, _)| **name == *key.as_bytes())
         .and_then(|(_, value)| value)
@@ -55,7 +87,7 @@ pub(super) fn value<'a>(query: &'a str, key: &str) -> Option<Cow<'a, str>> {
 
 /// What the query of a request claims.
 #[derive(Debug)]
-pub(super) struct Claims<'a> {
+pub struct Claims<'a> {
     key: Single<'a>,
     timestamp: Single<'a>,
     signature: Single<'a>,
@@ -92,18 +124,18 @@ impl<'a> Single<'a> {
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub struct Asked<'a> {
     /// In upper case.
-    pub(super) method: &'a str,
+    pub method: &'a str,
     /// Still encoded, with the prefix.
-    pub(super) path: &'a str,
+    pub path: &'a str,
     /// Clients may have signed without it.
-    pub(super) prefix: &'a str,
+    pub prefix: &'a str,
 }
 
 impl<'a> Claims<'a> {
     /// From a query without its `?`.
-    pub(super) fn parse(query: &'a str) -> Self {
+    pub fn parse(query: &'a str) -> Self {
         let mut claims = Self {
             key: Single::Absent,
             timestamp: Single::Absent,
@@ -131,27 +163,27 @@ impl<'a> Claims<'a> {
     }
 
     /// Seconds since 1970.
-    pub(super) fn timestamp(&self) -> Option<i64> {
+    pub fn timestamp(&self) -> Option<i64> {
         self.timestamp.text()?.parse().ok()
     }
 
-    /// The MD5 that the query gives for the body, if it gives one.
-    pub(super) fn body_md5(&self) -> Option<&str> {
-        self.body_md5.text()
+    /// The MD5 that the query gives for the body, if it gives one that can be one.
+    pub fn body_md5(&self) -> Option<HexMd5> {
+        self.body_md5.text()?.as_bytes().try_into().ok()
     }
 
     /// The query has a `body_md5`, whatever it says.
-    pub(super) fn names_body_md5(&self) -> bool {
+    pub fn names_body_md5(&self) -> bool {
         !matches!(self.body_md5, Single::Absent)
     }
 
     /// `auth_key` is the app's and there is something to compare.
-    pub(super) fn is_plausible(&self, app: &App) -> bool {
+    pub fn is_plausible(&self, app: &App) -> bool {
         self.key.text() == Some(&*app.key.0) && self.signature.text().is_some_and(|s| s.len() == 64)
     }
 
     /// Whether the app signed this request, with or without the prefix in its path. `body_md5` stands in what was signed.
-    pub(super) fn verify(&self, app: &App, asked: Asked<'_>, body_md5: Option<&str>) -> bool {
+    pub fn verify(&self, app: &App, asked: Asked<'_>, body_md5: Option<&HexMd5>) -> bool {
         let Some(signature) = self.signature.text().filter(|_| self.is_plausible(app)) else {
             return false;
         };
@@ -171,12 +203,12 @@ impl<'a> Claims<'a> {
         &'b self,
         method: &'b str,
         path: &'b str,
-        body_md5: Option<&'b str>,
+        body_md5: Option<&'b HexMd5>,
     ) -> SmallVec<[&'b [u8]; 32]> {
         let mut parts: SmallVec<[&[u8]; 32]> = SmallVec::new();
         parts.extend([method.as_bytes(), b"\n", path.as_bytes(), b"\n"]);
         let start = parts.len();
-        let mut body_md5 = body_md5.map(str::as_bytes);
+        let mut body_md5 = body_md5.map(HexMd5::as_slice);
         for group in self.signed.chunk_by(|(a, _), (b, _)| a == b) {
             let Some((key, _)) = group.first() else {
                 continue;
@@ -220,7 +252,7 @@ fn write<'b>(
 mod tests {
     use super::*;
 
-    fn text(query: &str, method: &str, path: &str, body_md5: Option<&str>) -> String {
+    fn text(query: &str, method: &str, path: &str, body_md5: Option<&HexMd5>) -> String {
         let claims = Claims::parse(query);
         String::from_utf8(claims.parts(method, path, body_md5).concat()).unwrap()
     }
@@ -250,15 +282,16 @@ mod tests {
 
     #[test]
     fn body_md5_takes_its_place_in_the_order() {
-        assert_eq!(text("", "POST", "/p", Some("m")), "POST\n/p\nbody_md5=m");
-        assert_eq!(
-            text("a=1&c=2", "POST", "/p", Some("m")),
-            "POST\n/p\na=1&body_md5=m&c=2"
-        );
-        assert_eq!(
-            text("a=1&b=2", "POST", "/p", Some("m")),
-            "POST\n/p\na=1&b=2&body_md5=m"
-        );
+        let md5 = &[b'm'; 32];
+        for (query, expected) in [
+            ("", "body_md5=M"),
+            ("a=1&c=2", "a=1&body_md5=M&c=2"),
+            ("a=1&b=2", "a=1&b=2&body_md5=M"),
+        ] {
+            let expected = expected.replace('M', &"m".repeat(32));
+            let expected = format!("POST\n/p\n{expected}");
+            assert_eq!(text(query, "POST", "/p", Some(md5)), expected);
+        }
     }
 
     #[test]
@@ -271,19 +304,19 @@ mod tests {
             prefix: "",
         };
         let claims = Claims::parse(query);
-        assert!(claims.verify(&app, asked, claims.body_md5()));
+        assert!(claims.verify(&app, asked, claims.body_md5().as_ref()));
         let doubled = format!("{query}&auth_signature=1");
-        assert!(!Claims::parse(&doubled).verify(&app, asked, claims.body_md5()));
+        assert!(!Claims::parse(&doubled).verify(&app, asked, claims.body_md5().as_ref()));
         let prefixed = Asked {
             path: "/ws/apps/3/events",
             prefix: "/ws",
             ..asked
         };
-        assert!(claims.verify(&app, prefixed, claims.body_md5()));
+        assert!(claims.verify(&app, prefixed, claims.body_md5().as_ref()));
         let elsewhere = Asked {
             prefix: "",
             ..prefixed
         };
-        assert!(!claims.verify(&app, elsewhere, claims.body_md5()));
+        assert!(!claims.verify(&app, elsewhere, claims.body_md5().as_ref()));
     }
 }

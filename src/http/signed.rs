@@ -14,14 +14,14 @@ use axum::{
 use super::{
     ApiError, HttpState, Listener, Peer,
     body::HeldBody,
-    query::{self, Asked, Claims},
+    query::{self, Asked, Claims, HexMd5},
 };
 use crate::app::{App, Tenant};
 
 /// MD5 of no bytes.
-const MD5_OF_NOTHING: &str = "d41d8cd98f00b204e9800998ecf8427e";
+const MD5_OF_NOTHING: HexMd5 = *b"d41d8cd98f00b204e9800998ecf8427e";
 /// MD5 of `{}`, which Soketi takes an empty body for.
-const MD5_OF_BRACES: &str = "99914b932bd37a50b983c5e7c90ae93b";
+const MD5_OF_BRACES: HexMd5 = *b"99914b932bd37a50b983c5e7c90ae93b";
 
 /// A request of a known app that is switched on, with its body. design: "HTTP".
 pub(super) struct SignedApp {
@@ -90,10 +90,10 @@ impl FromRequest<HttpState> for SignedApp {
             state.node.http.timestamp_window,
         )?;
         let body = match proven {
-            Proven::Whole if !takes_body(asked.method) => HeldBody::none(state),
-            Proven::Whole => {
+            Proven::WithoutBody => HeldBody::none(state),
+            Proven::IfBodyHas(md5) => {
                 let body = HeldBody::read(state, body).await?;
-                check_md5(query, &body).await?;
+                check_md5(md5, &body).await?;
                 body
             }
             Proven::NotYet => {
@@ -114,8 +114,10 @@ impl FromRequest<HttpState> for SignedApp {
 
 /// How far a signature was checked before the body came.
 enum Proven {
+    /// To the end.
+    WithoutBody,
     /// To the end, given that the body has the MD5 that the query names.
-    Whole,
+    IfBodyHas(HexMd5),
     /// It covers an MD5 that the query does not name.
     NotYet,
 }
@@ -132,13 +134,13 @@ fn prove(
     let (md5, proven) = match claims.body_md5() {
         _ if !takes_body(asked.method) => {
             let named = claims.names_body_md5();
-            (named.then_some(MD5_OF_NOTHING), Proven::Whole)
+            (named.then_some(MD5_OF_NOTHING), Proven::WithoutBody)
         }
         None if claims.is_plausible(app) => return Ok(Proven::NotYet),
         None => return Err(ApiError::Unauthorized),
-        md5 => (md5, Proven::Whole),
+        Some(md5) => (Some(md5), Proven::IfBodyHas(md5)),
     };
-    if claims.verify(app, asked, md5) {
+    if claims.verify(app, asked, md5.as_ref()) {
         Ok(proven)
     } else {
         Err(ApiError::Unauthorized)
@@ -158,13 +160,11 @@ fn check_timestamp(timestamp: i64, window: Duration) -> Result<(), ApiError> {
 }
 
 /// The body is the one whose MD5 was signed.
-async fn check_md5(query: &str, body: &HeldBody) -> Result<(), ApiError> {
-    let md5 = body.md5().await?;
-    let claims = Claims::parse(query);
-    match claims.body_md5() {
-        Some(MD5_OF_BRACES) if body.bytes.is_empty() => Ok(()),
-        Some(claimed) if claimed == md5 => Ok(()),
-        _ => Err(ApiError::Unauthorized),
+async fn check_md5(signed: HexMd5, body: &HeldBody) -> Result<(), ApiError> {
+    if body.md5().await? == signed || (body.bytes.is_empty() && signed == MD5_OF_BRACES) {
+        Ok(())
+    } else {
+        Err(ApiError::Unauthorized)
     }
 }
 
@@ -178,8 +178,8 @@ async fn prove_late(
     let md5 = body.md5().await?;
     let claims = Claims::parse(query);
     let braces = body.bytes.is_empty().then_some(MD5_OF_BRACES);
-    if [Some(&*md5), braces]
-        .into_iter()
+    if [Some(md5), braces]
+        .iter()
         .flatten()
         .any(|md5| claims.verify(app, asked, Some(md5)))
     {

@@ -40,7 +40,7 @@ pub fn counted_bytes(raw: &str) -> usize {
         return compact_bytes(raw);
     }
     if !raw.contains('\\') {
-        return raw.len() - 2;
+        return raw.len().saturating_sub(2);
     }
     serde_json::from_str::<String>(raw).map_or(raw.len(), |text| text.len())
 }

@@ -20,6 +20,7 @@ impl Shard {
 
     /// Tells the counts that have changed.
     pub(super) fn tell_counts(&mut self) {
+        let tenants = self.node.apps.all();
         for key in std::mem::take(&mut self.counts) {
             let count = self.node.directory.occupancy(&key).subscriptions;
             let frame = event::subscription_count(key.name.as_str(), count);
@@ -32,13 +33,7 @@ impl Shard {
                     sequence: None,
                 });
             }
-            if let Some(tenant) = self
-                .node
-                .apps
-                .all()
-                .into_iter()
-                .find(|t| t.index == key.tenant)
-            {
+            if let Some(tenant) = tenants.iter().find(|t| t.index == key.tenant) {
                 let event = webhook::Event::SubscriptionCount {
                     channel: key.name.shared(),
                     count: count as u64,

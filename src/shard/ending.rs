@@ -67,7 +67,11 @@ impl Shard {
     /// The peer closes, or answers our close.
     pub(super) fn closed_by_peer(&mut self, token: u32, code: Option<u16>) {
         let by = self.now + ticks(LINGER);
-        let Some(client) = self.client(token) else {
+        // Who has closed once cannot put its end off by closing again.
+        let Some(client) = self
+            .client(token)
+            .filter(|client| !matches!(client.socket.state, State::Closed(_)))
+        else {
             return;
         };
         let was = std::mem::replace(&mut client.socket.state, State::Closed(by));
@@ -208,24 +212,35 @@ impl Shard {
         self.drain_some();
     }
 
-    /// More waits on the node than it keeps: this shard's fullest is closed first, if it is the one with the most.
+    /// More waits on the node than it keeps: this shard closes its fullest, as many as make up for its share of the excess.
     fn bound_waiting(&mut self) {
         let inboxes = &self.node.directory.inboxes;
         let total: usize = inboxes
             .iter()
             .map(crate::directory::Inbox::waiting_bytes)
             .sum();
-        if total <= self.node.connection.node_outbox_bytes_max {
+        let excess = total.saturating_sub(self.node.connection.node_outbox_bytes_max);
+        if excess == 0 {
             return;
         }
-        let fullest = self
+        let share = excess as u128 * self.waiting_bytes as u128 / total as u128;
+        let mut share = usize::try_from(share).unwrap_or(usize::MAX);
+        let mut fullest: Vec<(usize, usize)> = self
             .conns
             .iter()
             .filter_map(|(token, slot)| match &slot.conn {
-                Conn::Client(client) => Some((client.outbox.bytes(), token)),
+                Conn::Client(client) if client.socket.state == State::Open => {
+                    Some((client.outbox.bytes(), token))
+                }
                 _ => None,
-            });
-        if let Some((_, token)) = fullest.max() {
+            })
+            .filter(|(bytes, _)| *bytes > 0)
+            .collect();
+        fullest.sort_unstable();
+        while share > 0
+            && let Some((bytes, token)) = fullest.pop()
+        {
+            share = share.saturating_sub(bytes);
             self.too_slow(u32::try_from(token).unwrap_or(u32::MAX));
         }
     }

@@ -100,9 +100,14 @@ pub fn read_head(bytes: &[u8], prefix: &str) -> Head {
     }
 }
 
+/// The first of its name; of `X-Forwarded-For` the last, which is the nearest proxy's own where it adds a line instead of a word.
 fn header<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a str> {
-    let found = headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
-    std::str::from_utf8(found.value).ok()
+    let mut found = headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name));
+    let found = match name {
+        "x-forwarded-for" => found.next_back(),
+        _ => found.next(),
+    };
+    std::str::from_utf8(found?.value).ok()
 }
 
 /// A handshake that can be answered with 101; `None` for what the HTTP router must refuse.
@@ -159,7 +164,7 @@ impl Handshake {
 
 /// The answer to a head that is too long.
 pub const HEAD_TOO_LONG: &[u8] =
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nContent-Length: 67\r\nConnection: close\r\n\r\n\
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nContent-Length: 68\r\nConnection: close\r\n\r\n\
     {\"error\":\"The request headers are larger than 16 KiB.\",\"code\":431}\r\n";
 
 /// The client's address as trusted proxies tell it: the last one that is not a proxy's own.
@@ -264,6 +269,25 @@ mod tests {
         ] {
             assert_eq!(read_head(other.as_bytes(), "/p"), Head::Http, "{other}");
         }
+    }
+
+    #[test]
+    fn the_nearest_proxy_is_believed() {
+        let spoofed =
+            "\r\nX-Forwarded-For: 192.0.2.66\r\nx-forwarded-for: 192.0.2.1, 192.0.2.2\r\n\r\n";
+        let head = HEAD.replace("\r\n\r\n", spoofed);
+        let Head::WebSocket(handshake, _) = read_head(head.as_bytes(), "/p") else {
+            panic!("a handshake")
+        };
+        assert_eq!(handshake.forwarded.as_deref(), Some("192.0.2.1, 192.0.2.2"));
+    }
+
+    #[test]
+    fn a_head_that_is_too_long_is_answered_whole() {
+        let answer = std::str::from_utf8(HEAD_TOO_LONG).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
     }
 
     #[test]

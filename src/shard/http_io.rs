@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
     io::{self, IoSlice},
+    net::IpAddr,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -48,6 +49,8 @@ thread_local! {
 pub struct HttpConn {
     /// `None` once it was taken back or cut.
     pub link: Option<Link>,
+    /// Who is at the other end, as far as known.
+    pub address: Option<IpAddr>,
     /// What was read before hyper came.
     first: Vec<u8>,
     first_at: usize,
@@ -77,6 +80,7 @@ impl HttpConn {
         let now = NOW.get();
         Self {
             link: Some(link),
+            address: None,
             first,
             first_at: 0,
             token,

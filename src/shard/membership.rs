@@ -10,7 +10,11 @@ use crate::{
     protocol::{
         channel::ChannelName, error::SubscriptionError, event, frame::Frame, member::Member,
     },
-    shard::{channels::Known, conn::Conn, hooks},
+    shard::{
+        channels::Known,
+        conn::{Conn, State},
+        hooks,
+    },
     webhook,
 };
 
@@ -36,7 +40,11 @@ impl Shard {
         name: ChannelName,
         mut member: Option<Member>,
     ) -> Result<(), SubscriptionError> {
-        let Some(client) = self.client(token) else {
+        // To become somebody may have been one too many for the app's quota.
+        let Some(client) = self
+            .client(token)
+            .filter(|client| client.socket.state == State::Open)
+        else {
             return Ok(());
         };
         let tenant = Arc::clone(&client.socket.tenant);
@@ -60,7 +68,10 @@ impl Shard {
             members_max: app.limits.presence_members_max,
         };
         let webhooks = &self.node.webhooks;
-        let tell = |joined: &Joined| hooks::joined(webhooks, &app, &key, joined, member.as_ref());
+        let tell = |joined: &Joined| {
+            hooks::joined(webhooks, &app, &key, joined, member.as_ref());
+            self.announce_joined(&key, joined, member.as_ref());
+        };
         let joined = self
             .node
             .directory
@@ -94,17 +105,7 @@ impl Shard {
         );
         let succeeded = match joined.presence {
             None => event::subscription_succeeded(key.name.as_str()),
-            Some(presence) => {
-                if let (Some(holders), Some(member)) = (presence.added, &member) {
-                    self.announce_everywhere(
-                        &key,
-                        holders,
-                        version,
-                        &event::member_added(key.name.as_str(), member),
-                    );
-                }
-                presence.succeeded
-            }
+            Some(presence) => presence.succeeded,
         };
         self.push(token, succeeded);
         self.replay(token, &key, cached);
@@ -219,16 +220,14 @@ impl Shard {
         };
         let app = tenant.app();
         let webhooks = &self.node.webhooks;
-        let tell = |left: &Left| hooks::left(webhooks, &app, &key, left);
+        let tell = |left: &Left| {
+            hooks::left(webhooks, &app, &key, left);
+            self.announce_left(&key, left);
+        };
         let user = member.as_ref().map(|member| &member.id);
-        let left = self
-            .node
+        self.node
             .directory
             .leave(&key, self.index, last, user, tell);
-        if let Some(removed) = left.removed {
-            let frame = event::member_removed(key.name.as_str(), &removed.id_json);
-            self.announce_everywhere(&key, removed.holders, removed.version, &frame);
-        }
         self.count_changed(&key, app.subscription_count);
     }
 
@@ -240,7 +239,7 @@ impl Shard {
             let at = extra
                 .members
                 .iter()
-                .position(|(channel, _)| *channel == subscription.channel)?;
+                .rposition(|(channel, _)| *channel == subscription.channel)?;
             Some(extra.members.swap_remove(at).1)
         });
         // The socket's last subscription has moved into the gap: its channel must know.
@@ -298,10 +297,27 @@ impl Shard {
         directory.sign_out(&UserKey { tenant, id: user }, id, &offline);
     }
 
+    fn announce_joined(&self, key: &ChannelKey, joined: &Joined, member: Option<&Member>) {
+        let presence = joined.presence.as_ref();
+        let added = presence.and_then(|presence| Some((presence.added?, presence.version)));
+        if let (Some((holders, version)), Some(member)) = (added, member) {
+            let frame = event::member_added(key.name.as_str(), member);
+            self.announce_everywhere(key, holders, version, &frame);
+        }
+    }
+
+    fn announce_left(&self, key: &ChannelKey, left: &Left) {
+        if let Some(removed) = &left.removed {
+            let frame = event::member_removed(key.name.as_str(), &removed.id_json);
+            self.announce_everywhere(key, removed.holders, removed.version, &frame);
+        }
+    }
+
+    /// While the channel is locked, so that every shard hears of its changes in their order.
     fn announce_everywhere(&self, key: &ChannelKey, holders: Holders, version: u64, frame: &Frame) {
         for shard in holders.shards() {
             let (channel, frame) = (key.clone(), frame.clone());
-            self.node.directory.inboxes[shard].send(Message::Announce {
+            self.node.directory.inboxes[shard].send_in_order(Message::Announce {
                 channel,
                 frame,
                 version,

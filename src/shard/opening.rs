@@ -47,6 +47,7 @@ impl Shard {
         let mut http = http.borrow_mut();
         let (upgrade, link, registered) =
             (http.upgrade.take(), http.link.take(), http.is_registered());
+        let address = http.address;
         drop(http);
         let (Some(upgrade), Some(link)) = (upgrade, link) else {
             return self.gone(token);
@@ -54,12 +55,13 @@ impl Shard {
         let opening = Opening {
             link,
             registered,
-            address: None,
+            address,
             handshake: upgrade.0,
             answer: Vec::new(),
             rest: rest.to_vec(),
         };
         self.open(token, opening);
+        self.unread.push(token);
     }
 
     /// The connection is a WebSocket from now on: it is admitted, or told why not.

@@ -50,8 +50,15 @@ impl Shard {
             }
             None => client.socket.extra().user = Some(user.clone()),
         }
+        // Either step may be one too many, for the app's quota or for a socket that reads too slowly: it has left everything
+        // then and must not come back.
         self.authorized(token);
-        self.push(token, event::signin_success(payload));
+        if self.is_open(token) {
+            self.push(token, event::signin_success(payload));
+        }
+        if !self.is_open(token) {
+            return;
+        }
         let online = event::watchlist(Presence::Online, std::iter::once(&user.member.id));
         self.node.directory.sign_in(
             &UserKey {
@@ -72,9 +79,6 @@ impl Shard {
             return;
         };
         let (id, tenant) = (client.socket.id, client.socket.tenant.index);
-        if user.watchlist_cut {
-            self.push(token, event::error(&ProtocolError::WatchlistTooLong, None));
-        }
         let directory = &self.node.directory;
         let online: Vec<&UserId> = user
             .watchlist
@@ -89,6 +93,10 @@ impl Shard {
                 )
             })
             .collect();
+        // Told after the directory knows: whoever is closed as too slow by this leaves what it watches.
+        if user.watchlist_cut {
+            self.push(token, event::error(&ProtocolError::WatchlistTooLong, None));
+        }
         if !online.is_empty() {
             let frame = event::watchlist(Presence::Online, online.into_iter());
             self.push(token, frame);

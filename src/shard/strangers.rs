@@ -143,6 +143,10 @@ impl Shard {
                     &fresh.head[..]
                 };
                 let rest = whole[length..].to_vec();
+                // Readiness was told for what has come, and is not told again for what of it was not read.
+                if n == buffer.len() || !fresh.link.is_drained_by_short_read() {
+                    self.unread.push(token);
+                }
                 self.shake_hands(token, *handshake, rest);
                 Ok(Read::Done)
             }
@@ -189,13 +193,14 @@ impl Shard {
             address,
             ..
         } = *fresh;
-        let conn = HttpConn::new(
+        let mut conn = HttpConn::new(
             link,
             head,
             Token(token as usize),
             Rc::clone(&self.registry),
             registered,
         );
+        conn.address = address;
         let conn = Rc::new(RefCell::new(conn));
         self.conns[token as usize].conn = Conn::Http(Rc::clone(&conn));
         let inbox = &self.node.directory.inboxes[self.index];

@@ -268,6 +268,16 @@ describe('pusher-js: users', () => {
     await join(bystander, 'news');
   });
 
+  it('may have an e-mail address as its id', async () => {
+    const client = await signedIn('ann@example.org');
+    const letter = next(client.user, 'letter');
+    await api.sendToUser('ann@example.org', 'letter', { page: 1 });
+    assert.deepEqual(await letter, { page: 1 });
+    const gone = next(client.connection, 'disconnected');
+    await api.terminateUserConnections('ann@example.org');
+    await gone;
+  });
+
   it('is closed when the sign-in is wrongly signed', async () => {
     const client = await connect(server, end, 'mallory', { query: '&secret=wrong' });
     const refused = next(client.connection, 'disconnected');

@@ -171,7 +171,7 @@ async fn a_long_key_still_closes_with_a_legal_frame() {
 #[tokio::test]
 async fn a_disabled_app_gets_4003() {
     let apps = json!([{"id": "off", "key": "off-key", "secret": "s", "enabled": false}]);
-    let server = Server::builder().apps(apps).start().await;
+    let server = Server::builder().apps(&apps).start().await;
     server
         .open("/app/off-key")
         .await

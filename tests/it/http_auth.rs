@@ -41,7 +41,7 @@ async fn the_published_vector_holds() {
     );
     let apps = json!([{"id": app.id, "key": app.key, "secret": app.secret}]);
     let server = Server::builder()
-        .apps(apps)
+        .apps(&apps)
         .env("BOWLINE_HTTP_TIMESTAMP_WINDOW", 0)
         .start()
         .await;
@@ -291,7 +291,7 @@ async fn unknown_and_disabled_apps() {
         {"id": "app-id", "key": "app-key", "secret": "app-secret"},
         {"id": "off", "key": "off-key", "secret": "s", "enabled": false},
     ]);
-    let server = Server::builder().apps(apps).start().await;
+    let server = Server::builder().apps(&apps).start().await;
     let unknown = App::new("unknown-app", "k", "s");
     server
         .get_as(&unknown, "/channels")

@@ -115,7 +115,7 @@ async fn zero_refuses_everything_and_negative_is_no_limit() {
 async fn apps_have_their_own_budgets() {
     let app = |id: &str| json!({"id": id, "key": format!("{id}-key"), "secret": "s", "maxReadRequestsPerSecond": 1});
     let server = Server::builder()
-        .apps(json!([app("one"), app("two")]))
+        .apps(&json!([app("one"), app("two")]))
         .start()
         .await;
     for id in ["one", "two"] {

@@ -137,7 +137,7 @@ async fn a_signature_of_another_channel_or_app_is_refused() {
         {"id": "one", "key": "one-key", "secret": "one-secret"},
         {"id": "two", "key": "two-key", "secret": "two-secret"},
     ]);
-    let server = Server::builder().apps(apps).start().await;
+    let server = Server::builder().apps(&apps).start().await;
     let (one, two) = (
         App::new("one", "one-key", "one-secret"),
         App::new("two", "two-key", "two-secret"),
@@ -158,7 +158,7 @@ async fn apps_do_not_hear_each_other() {
         {"id": "one", "key": "one-key", "secret": "one-secret"},
         {"id": "two", "key": "two-key", "secret": "two-secret"},
     ]);
-    let server = Server::builder().apps(apps).start().await;
+    let server = Server::builder().apps(&apps).start().await;
     let (one, two) = (
         App::new("one", "one-key", "one-secret"),
         App::new("two", "two-key", "two-secret"),
@@ -275,26 +275,45 @@ async fn leaving_by_any_close_code_leaves_every_channel() {
 
 #[tokio::test]
 async fn clients_cut_off_in_any_state_leave_nothing_behind() {
-    let server = Server::start().await;
-    for round in 0..40 {
+    let server = Server::builder()
+        .env("SOKETI_METRICS_ENABLED", 1)
+        .start()
+        .await;
+    let subscribe = r#"{"event":"pusher:subscribe","data":{"channel":"cut"}}"#;
+    for round in 0..400 {
         let mut client = server.open("/app/app-key").await;
-        match round % 4 {
+        match round % 5 {
             0 => {}
-            1 => {
-                client
-                    .send(json!({"event": "pusher:subscribe", "data": {"channel": "cut"}}))
-                    .await
-            }
+            1 => client.send_text(subscribe).await,
             2 => client.send_bytes(&[0x81]).await,
+            3 => {
+                client.send_text(subscribe).await;
+                client
+                    .wait_event("pusher_internal:subscription_succeeded")
+                    .await;
+            }
             _ => client.send_close(1000).await,
         }
         drop(client);
     }
     crate::harness::eventually("nobody is left", async || {
-        let metrics = server.get("/channels").await;
-        metrics.text() == r#"{"channels":{}}"#
+        let metrics = server.ops("/metrics").await;
+        let gauges: Vec<&str> = metrics
+            .text()
+            .lines()
+            .filter(|line| {
+                ["connected{", "subscriptions{", "channels_occupied{"]
+                    .iter()
+                    .any(|name| line.starts_with(&format!("soketi_{name}")))
+            })
+            .collect();
+        gauges.len() == 3 && gauges.iter().all(|line| line.ends_with(" 0"))
     })
     .await;
+    server
+        .get("/channels")
+        .await
+        .expect(200, r#"{"channels":{}}"#);
 }
 
 #[tokio::test]
@@ -303,7 +322,7 @@ async fn the_previous_secret_signs_too_until_its_time() {
         "previousSecretUntil": crate::harness::now_s() + 3600});
     let gone = json!({"id": "g", "key": "g-key", "secret": "new", "previousSecret": "old",
         "previousSecretUntil": crate::harness::now_s() - 3600});
-    let server = Server::builder().apps(json!([app, gone])).start().await;
+    let server = Server::builder().apps(&json!([app, gone])).start().await;
     for (id, secret, good) in [
         ("r", "new", true),
         ("r", "old", true),

@@ -3,11 +3,12 @@
 use crate::{machine::Cores, server::Process, wire};
 use anyhow::Context;
 use mio::{Events, Interest, Poll, Token};
+use nix::sys::{prctl::set_pdeathsig, signal::Signal};
 use slab::Slab;
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    process::{Command, Stdio, exit},
+    process::{Command, Stdio},
 };
 
 /// The channel that the bare loop names in its frames.
@@ -37,7 +38,7 @@ impl Bound {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(["--bound", name, "--subscribers", &subscribers.to_string()])
-            .stdin(Stdio::piped())
+            .stdin(Stdio::null())
             .stdout(Stdio::piped());
         let mut process = Process::spawn(&mut command, cores)?;
         let output = process
@@ -53,11 +54,8 @@ impl Bound {
 
     /// The child's whole life: ends with its parent.
     pub(crate) fn live(self, subscribers: usize) -> anyhow::Result<()> {
-        std::thread::spawn(|| {
-            // The parent never writes: this returns when it is gone.
-            let _ = std::io::stdin().read(&mut [0]);
-            exit(0)
-        });
+        // No second thread to wait for it: sharing descriptors would make every call dearer.
+        set_pdeathsig(Signal::SIGKILL)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         println!("{}", listener.local_addr()?.port());
         match self {

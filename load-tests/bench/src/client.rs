@@ -271,7 +271,7 @@ fn frame(link: &mut Link, bytes: &[u8], hear: &mut impl FnMut(Heard<'_>)) -> Opt
             link.close_code = frame
                 .payload
                 .first_chunk()
-                .map(|code| u16::from_be_bytes(*code))
+                .map(|code| u16::from_be_bytes(*code));
         }
         9 => {
             link.pending.extend_from_slice(&wire::pong(frame.payload));

@@ -7,11 +7,15 @@ use crate::{
     publisher::Publisher,
     server::Process,
     stats::{Latencies, microseconds},
-    subscribers::{Member, PATIENCE},
+    subscribers::PATIENCE,
     wire,
 };
 use anyhow::bail;
 use std::time::{Duration, Instant};
+
+/// Events before a run counts. A socket that was quiet for 200 ms acknowledges the first 16 segments one by
+/// one, and on loopback the server's core pays for that: no run may consist of those.
+const WARM_EVENTS: u64 = 24;
 
 /// How an event is set off.
 pub(crate) enum Source {
@@ -20,11 +24,11 @@ pub(crate) enum Source {
     Bound {
         control: usize,
     },
-    /// Members of a channel in turn, so that none of them sends too often.
-    Members {
+    /// A member of a channel, to all others. Always the same one: a socket that sends now and then puts off
+    /// its acknowledgements, which the server's core pays for on loopback.
+    Member {
         channel: String,
-        members: Vec<Member>,
-        next: usize,
+        key: usize,
     },
 }
 
@@ -37,12 +41,45 @@ pub(crate) struct Lane {
     pub(crate) flight: Flight,
 }
 
+/// When events follow those in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refill {
+    /// One for each that has landed.
+    AsTheyLand,
+    /// All at once, when the last has landed.
+    InBursts,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
-    pub(crate) in_flight: usize,
+    in_flight: usize,
+    refill: Refill,
     /// Of the bare loop only; a server decides that itself.
-    pub(crate) frames_per_write: u32,
-    pub(crate) span: Duration,
+    frames_per_write: u32,
+    span: Duration,
+}
+
+impl Load {
+    pub(crate) fn one(span: Duration) -> Self {
+        Self::many(1, Refill::AsTheyLand, span)
+    }
+
+    pub(crate) fn many(in_flight: usize, refill: Refill, span: Duration) -> Self {
+        Self {
+            in_flight,
+            refill,
+            frames_per_write: 1,
+            span,
+        }
+    }
+
+    /// What the bare loop does with it.
+    pub(crate) fn bound_writes(self, frames_per_write: u32) -> Self {
+        Self {
+            frames_per_write,
+            ..self
+        }
+    }
 }
 
 /// What one run of a load cost.
@@ -84,14 +121,14 @@ impl Lane {
         }
     }
 
-    /// Keeps `load.in_flight` events in flight, a tenth of the time to warm up and then for `load.span`.
+    /// Keeps `load.in_flight` events in flight: at first to warm up, then for `load.span`.
     pub(crate) fn run(&mut self, load: Load) -> anyhow::Result<Sample> {
-        self.keep_flying(load, load.span / 10)?;
+        self.keep_flying(load, load.span / 10, WARM_EVENTS)?;
         self.flight.reset();
         let (begun, cpu) = (Instant::now(), self.process.cpu()?);
-        self.keep_flying(load, load.span)?;
+        self.keep_flying(load, load.span, 0)?;
         Ok(Sample {
-            cpu: self.process.cpu()? - cpu,
+            cpu: self.process.cpu_since(cpu)?,
             wall: begun.elapsed(),
             events: self.flight.landed,
             deliveries: self.flight.deliveries,
@@ -99,9 +136,10 @@ impl Lane {
         })
     }
 
-    /// Sets off events for `span`, then waits until the last has landed.
-    fn keep_flying(&mut self, load: Load, span: Duration) -> anyhow::Result<()> {
+    /// Sets off events for `span`, `least` of them at least, then waits until the last has landed.
+    fn keep_flying(&mut self, load: Load, span: Duration, least: u64) -> anyhow::Result<()> {
         let begun = Instant::now();
+        let enough = self.flight.landed + least;
         let (mut landed, mut moved) = (self.flight.landed, begun);
         loop {
             let now = Instant::now();
@@ -109,7 +147,8 @@ impl Lane {
                 Source::Bound { .. } => load.frames_per_write as usize,
                 _ => 1,
             };
-            if now - begun < span {
+            let waits = load.refill == Refill::InBursts && self.flight.airborne() > 0;
+            if (now - begun < span || landed < enough) && !waits {
                 while self.flight.airborne() + together <= load.in_flight {
                     self.launch(load, now)?;
                 }
@@ -139,30 +178,17 @@ impl Lane {
                 self.fleet
                     .send(*control, &bound::order(first, load.frames_per_write))
             }
-            Source::Members {
-                channel,
-                members,
-                next,
-            } => {
+            Source::Member { channel, key } => {
                 let number = self.flight.launch(self.recipients, false, now)?;
-                *next = (*next + 1) % members.len();
                 let event = wire::client_event(channel, number);
-                self.fleet
-                    .send(members[*next].key, &wire::text(event.as_bytes()))
+                self.fleet.send(*key, &wire::text(event.as_bytes()))
             }
         }
     }
 
     /// Sets off one event that counts from `sent`.
     pub(crate) fn launch_one(&mut self, sent: Instant) -> anyhow::Result<()> {
-        self.launch(
-            Load {
-                in_flight: 1,
-                frames_per_write: 1,
-                span: Duration::ZERO,
-            },
-            sent,
-        )
+        self.launch(Load::one(Duration::ZERO), sent)
     }
 
     /// Takes what has come, waiting at most `patience` for it.
@@ -177,8 +203,8 @@ impl Lane {
         let mut refusal = None;
         fleet.turn(patience, |key, heard| match (&mut *source, heard) {
             (_, Heard::Text(payload)) => {
-                flight.land(payload);
-                if memchr::memmem::find(payload, b"\"pusher:error\"").is_some() {
+                let is_event = flight.land(payload);
+                if !is_event && memchr::memmem::find(payload, b"\"pusher:error\"").is_some() {
                     refusal = Some(String::from_utf8_lossy(payload).into_owned());
                 }
             }
@@ -187,7 +213,7 @@ impl Lane {
                 None => {
                     lost = matches!(heard, Heard::Closed(Some(_)))
                         .then_some(key)
-                        .or(lost)
+                        .or(lost);
                 }
             },
             (_, Heard::Closed(_)) => lost = Some(key),

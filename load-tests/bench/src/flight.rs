@@ -78,20 +78,21 @@ impl Flight {
         Ok(number)
     }
 
-    /// Takes note if this payload is an event of the generator.
-    pub(crate) fn land(&mut self, payload: &[u8]) {
+    /// Takes note if this payload is an event of the generator; whether it is one.
+    pub(crate) fn land(&mut self, payload: &[u8]) -> bool {
         let Some(number) = wire::event_number(payload) else {
-            return;
+            return false;
         };
         let slot = &mut self.slots[(number % SLOTS) as usize];
         if slot.number != number || slot.left == 0 {
-            return;
+            return true;
         }
         slot.left -= 1;
         self.deliveries += 1;
         self.latencies.push(slot.sent.elapsed());
         let over = slot.left == 0 && slot.answered;
         self.finish(over);
+        true
     }
 
     pub(crate) fn answered(&mut self, number: u32) {

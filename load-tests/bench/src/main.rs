@@ -8,6 +8,7 @@ mod flight;
 mod machine;
 mod publisher;
 mod questions;
+mod race;
 mod report;
 mod server;
 mod stats;
@@ -46,6 +47,9 @@ struct Arguments {
     /// Fewer and shorter rounds: a glance, not a measurement.
     #[arg(long)]
     quick: bool,
+    /// Subscribers of the fan-outs.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1_000, 5_000])]
+    sizes: Vec<usize>,
     /// Writes the raw numbers there.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -113,12 +117,11 @@ fn main() -> anyhow::Result<ExitCode> {
         cores,
         rounds: arguments.rounds,
         quick: arguments.quick,
+        sizes: arguments.sizes,
     };
     let mut report = Report::begin();
     for question in questions::asked(&arguments.questions) {
-        if let Err(error) = question.answer(&bench, &mut report) {
-            report.failed(question.name(), &error);
-        }
+        question.answer(&bench, &mut report);
     }
     let whole = report.end(arguments.json.as_deref())?;
     Ok(if whole {

@@ -15,6 +15,7 @@ use crate::{
     report::Report,
     server::{Contender, Kind},
 };
+use std::time::Duration;
 
 /// Who is measured, where and how often.
 pub(crate) struct Bench {
@@ -22,6 +23,8 @@ pub(crate) struct Bench {
     pub(crate) cores: Cores,
     pub(crate) rounds: Option<usize>,
     pub(crate) quick: bool,
+    /// Subscribers of the fan-outs.
+    pub(crate) sizes: Vec<usize>,
 }
 
 impl Bench {
@@ -32,6 +35,11 @@ impl Bench {
 
     fn pick<T>(&self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
+    }
+
+    /// How long each run of a load takes: short and often, since speed drifts.
+    fn span(&self) -> Duration {
+        Duration::from_millis(self.pick(400, 250))
     }
 
     /// Those that speak the whole protocol.
@@ -78,26 +86,11 @@ pub(crate) fn asked(named: &[Question]) -> Vec<Question> {
 }
 
 impl Question {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Start => "start",
-            Self::Fanout => "fanout",
-            Self::ClientEvents => "client-events",
-            Self::Publish => "publish",
-            Self::Connects => "connects",
-            Self::Presence => "presence",
-            Self::Latency => "latency",
-            Self::Memory => "memory",
-            Self::Stalled => "stalled",
-        }
-    }
-
-    pub(crate) fn answer(self, bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+    pub(crate) fn answer(self, bench: &Bench, report: &mut Report) {
         match self {
             Self::All => ALL
                 .iter()
-                .try_for_each(|question| question.answer(bench, report)),
+                .for_each(|question| question.answer(bench, report)),
             Self::Start => start::answer(bench, report),
             Self::Fanout => fanout::answer(bench, report),
             Self::ClientEvents => client_events::answer(bench, report),

@@ -1,6 +1,6 @@
 //! What was found: a readable table and the raw numbers.
 
-use crate::{machine, server::Kind};
+use crate::{drive::Sample, machine, server::Kind};
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 
@@ -66,8 +66,12 @@ impl Row {
     }
 
     /// Held to `goal` if it is Bowline's.
-    pub(crate) fn held_to(mut self, kind: Kind, goal: Goal) -> Self {
-        self.goal = (kind == Kind::Bowline).then_some(goal);
+    pub(crate) fn held_to(
+        mut self,
+        kind: impl Into<Option<Kind>>,
+        goal: impl Into<Option<Goal>>,
+    ) -> Self {
+        self.goal = goal.into().filter(|_| kind.into() == Some(Kind::Bowline));
         self
     }
 
@@ -146,7 +150,8 @@ impl Report {
         }
     }
 
-    pub(crate) fn question(&self, title: &str) {
+    /// Heads the table of one question.
+    pub(crate) fn question(title: &str) {
         println!(
             "\n{title:<50} {:<8} {:>10} {:<6} {:>10} {:>8}  {:<10} verdict",
             "server", "measured", "", "against", "ratio", "goal"
@@ -161,6 +166,23 @@ impl Report {
     /// Keeps a raw number that a row was made of.
     pub(crate) fn sample(&mut self, sample: Value) {
         self.samples.push(sample);
+    }
+
+    /// Keeps all runs of one process under one load.
+    pub(crate) fn runs(&mut self, figure: &str, who: &str, runs: &mut [Sample]) {
+        self.samples
+            .extend(runs.iter_mut().map(|run| run.json(figure, who)));
+    }
+
+    /// One part of a question; the others are answered even when this one cannot be.
+    pub(crate) fn attempt(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&mut Self) -> anyhow::Result<()>,
+    ) {
+        if let Err(error) = work(self) {
+            self.failed(what, &error);
+        }
     }
 
     /// A question that could not be answered.

@@ -134,6 +134,11 @@ impl Process {
         Ok(Duration::from(clock_gettime(self.clock)?))
     }
 
+    /// CPU time since it was `before`.
+    pub(crate) fn cpu_since(&self, before: Duration) -> anyhow::Result<Duration> {
+        Ok(self.cpu()?.saturating_sub(before))
+    }
+
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
         let bytes = |name: &str| {

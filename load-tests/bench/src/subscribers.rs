@@ -5,7 +5,7 @@ use crate::{
     server::Process,
     wire,
 };
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use memchr::memmem;
 use std::{
     collections::HashMap,
@@ -99,21 +99,23 @@ pub(crate) fn enter(
     then: Then,
     entry: impl Fn(usize) -> Entry,
 ) -> anyhow::Result<Vec<Member>> {
-    let mut arrivals: HashMap<usize, Arrival> = HashMap::with_capacity(at_once);
-    let mut members = Vec::with_capacity(if then == Then::Stay { count } else { 0 });
-    let (mut begun, mut over) = (0, 0);
-    let mut moved = Instant::now();
-    while over < count {
-        while begun < count && arrivals.len() < at_once {
-            let key = fleet.connect(Talk::Opening)?;
-            arrivals.insert(
-                key,
-                Arrival {
-                    index: begun,
-                    awaited: 0,
-                    socket_id: String::new(),
-                },
-            );
+    let mut intake = Intake {
+        then,
+        arrivals: HashMap::with_capacity(at_once),
+        members: Vec::new(),
+        over: 0,
+    };
+    let (mut begun, mut moved) = (0, Instant::now());
+    while intake.over < count {
+        while begun < count && intake.arrivals.len() < at_once {
+            let arrival = Arrival {
+                index: begun,
+                awaited: 0,
+                socket_id: String::new(),
+            };
+            intake
+                .arrivals
+                .insert(fleet.connect(Talk::Opening)?, arrival);
             begun += 1;
         }
         let mut news = News::default();
@@ -121,62 +123,92 @@ pub(crate) fn enter(
         if let Some(refusal) = news.refused {
             bail!("client refused: {refusal}");
         }
+        let before = intake.over;
         for (key, socket_id) in news.established {
-            let Some(arrival) = arrivals.get_mut(&key) else {
-                continue;
-            };
-            let requests = entry(arrival.index).requests(&socket_id);
-            for request in &requests {
-                fleet.send(key, &wire::text(request.as_bytes()))?;
-            }
-            (arrival.awaited, arrival.socket_id) = (requests.len(), socket_id);
-            if requests.is_empty() {
-                arrival.awaited = 1;
-                news.confirmed.push(key);
-            }
+            intake.established(fleet, key, socket_id, &entry)?;
         }
-        let before = over;
         for key in news.confirmed {
-            let Some(arrival) = arrivals.get_mut(&key) else {
-                continue;
-            };
-            arrival.awaited -= 1;
-            if arrival.awaited > 0 {
-                continue;
-            }
-            match then {
-                Then::Close => {
-                    fleet.send(key, &wire::close())?;
-                    continue;
-                }
-                Then::HangUp => fleet.hang_up(key),
-                Then::Stay => members.push(Member {
-                    key,
-                    socket_id: std::mem::take(&mut arrival.socket_id),
-                }),
-            }
-            arrivals.remove(&key);
-            over += 1;
+            intake.confirmed(fleet, key)?;
         }
         for key in news.closed {
-            let Some(arrival) = arrivals.remove(&key) else {
-                continue;
-            };
-            if then != Then::Close || arrival.awaited > 0 {
-                bail!(
-                    "the server closed client {} while it came in",
-                    arrival.index
-                );
-            }
-            over += 1;
+            intake.closed(key)?;
         }
-        if over > before {
+        if intake.over > before {
             moved = Instant::now();
         } else if moved.elapsed() > PATIENCE {
-            bail!("{over} of {count} clients are in, and nothing moves");
+            bail!(
+                "{} of {count} clients are in, and nothing moves",
+                intake.over
+            );
         }
     }
-    Ok(members)
+    Ok(intake.members)
+}
+
+/// Clients on their way in.
+struct Intake {
+    then: Then,
+    arrivals: HashMap<usize, Arrival>,
+    members: Vec<Member>,
+    over: usize,
+}
+
+impl Intake {
+    fn established(
+        &mut self,
+        fleet: &mut Fleet,
+        key: usize,
+        socket_id: String,
+        entry: impl Fn(usize) -> Entry,
+    ) -> anyhow::Result<()> {
+        let Some(arrival) = self.arrivals.get_mut(&key) else {
+            return Ok(());
+        };
+        let requests = entry(arrival.index).requests(&socket_id);
+        for request in &requests {
+            fleet.send(key, &wire::text(request.as_bytes()))?;
+        }
+        (arrival.awaited, arrival.socket_id) = (requests.len(), socket_id);
+        if requests.is_empty() {
+            arrival.awaited = 1;
+            self.confirmed(fleet, key)?;
+        }
+        Ok(())
+    }
+
+    fn confirmed(&mut self, fleet: &mut Fleet, key: usize) -> anyhow::Result<()> {
+        let Some(arrival) = self.arrivals.get_mut(&key) else {
+            return Ok(());
+        };
+        arrival.awaited = arrival.awaited.saturating_sub(1);
+        if arrival.awaited > 0 {
+            return Ok(());
+        }
+        match self.then {
+            Then::Close => return fleet.send(key, &wire::close()),
+            Then::HangUp => fleet.hang_up(key),
+            Then::Stay => {
+                let socket_id = std::mem::take(&mut arrival.socket_id);
+                self.members.push(Member { key, socket_id });
+            }
+        }
+        self.arrivals.remove(&key);
+        self.over += 1;
+        Ok(())
+    }
+
+    fn closed(&mut self, key: usize) -> anyhow::Result<()> {
+        if let Some(arrival) = self.arrivals.remove(&key) {
+            let asked = self.then == Then::Close && arrival.awaited == 0;
+            ensure!(
+                asked,
+                "the server closed client {} while it came in",
+                arrival.index
+            );
+            self.over += 1;
+        }
+        Ok(())
+    }
 }
 
 /// Waits until the server has done what it had to do: until it uses no CPU to speak of, at most `longest`.
@@ -191,7 +223,7 @@ pub(crate) fn settle(
     while Instant::now() < end {
         let before = process.cpu()?;
         fleet.idle_until(Instant::now() + WINDOW)?;
-        if process.cpu()? - before < QUIET {
+        if process.cpu_since(before)? < QUIET {
             return Ok(());
         }
     }

@@ -68,12 +68,12 @@ pub(crate) fn server_text(payload: &[u8]) -> Vec<u8> {
 
 fn push_length(frame: &mut Vec<u8>, length: usize, mask_bit: u8) {
     if let Ok(short @ 0..=125) = u8::try_from(length) {
-        frame.push(mask_bit | short);
+        frame.push(mask_bit + short);
     } else if let Ok(medium) = u16::try_from(length) {
-        frame.push(mask_bit | 126);
+        frame.push(mask_bit + 126);
         frame.extend_from_slice(&medium.to_be_bytes());
     } else {
-        frame.push(mask_bit | 127);
+        frame.push(mask_bit + 127);
         frame.extend_from_slice(&(length as u64).to_be_bytes());
     }
 }

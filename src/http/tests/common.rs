@@ -143,23 +143,16 @@ async fn bodies_are_bounded_each_and_together() {
 
 #[tokio::test]
 async fn panic_is_answered_and_the_router_goes_on() {
-    use crate::http::error::catch_panics;
+    let edge = crate::http::edge::Edge::new(&config().cors, false);
+    let bug = || async { panic!("{}", "oops") as &'static str };
     let router = axum::Router::new()
-        .route(
-            "/bug",
-            axum::routing::get(|| async { panic!("{}", "oops") as &'static str }),
-        )
+        .route("/bug", axum::routing::get(bug))
         .route("/", axum::routing::get(|| async { "OK" }))
-        .layer(catch_panics());
+        .layer(edge);
     let answer = super::answer(&router, request(Method::GET, "/bug", "")).await;
-    assert_eq!(
-        answer.pair(),
-        (500, r#"{"error":"Internal server error.","code":500}"#)
-    );
-    assert_eq!(
-        super::answer(&router, request(Method::GET, "/", ""))
-            .await
-            .status,
-        200
-    );
+    let body = r#"{"error":"Internal server error.","code":500}"#;
+    assert_eq!(answer.pair(), (500, body));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    let answer = super::answer(&router, request(Method::GET, "/", "")).await;
+    assert_eq!(answer.pair(), (200, "OK"));
 }

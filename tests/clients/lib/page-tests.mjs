@@ -1,9 +1,11 @@
 // A page with unmodified pusher-js in a real browser.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { AppEnd, library } from './app-end.mjs';
 import * as browsers from './browsers.mjs';
 import { connect, disconnectAll, join as subscribe } from './client.mjs';
@@ -14,6 +16,7 @@ import { next, until } from './wait.mjs';
 /** pusher-js waits 15 s once a connection was refused. */
 const RECONNECT_MS = 40_000;
 
+const run = promisify(execFile);
 const { resolve } = createRequire(import.meta.url);
 
 /** What the pages load, as the packages carry it. */
@@ -48,7 +51,11 @@ function inBrowser(name) {
 
   async function visit(path, at, channels = []) {
     const query = new URLSearchParams({ host: at.host, port: at.port, key: app.key, user: 'ann', channels });
-    const page = await browser.open(`${end.url}${path}?${query}`);
+    return shown(await browser.open(`${end.url}${path}?${query}`));
+  }
+
+  /** `page` with a wait for what it shows. */
+  function shown(page) {
     const text = (id) => page.evaluate(`document.getElementById('${id}').textContent`);
     page.shows = (id, wanted, ms) => until(async () => (await text(id)).includes(wanted), `#${id} to show ${wanted}`, ms);
     return page;
@@ -95,6 +102,22 @@ function inBrowser(name) {
     await page.shows('events', 'joining bob');
     bob.disconnect();
     await page.shows('events', 'leaving bob');
+  });
+
+  it('shows the demo page, whose button and whose commands publish', onlyBowline('it has no demo page'), async () => {
+    const demo = await Server.start({ DEFAULT_APP_ID: 'app-id', DEFAULT_APP_KEY: 'app-key', DEFAULT_APP_SECRET: 'app-secret' });
+    try {
+      const page = shown(await browser.open(`http://${demo.host}:${demo.port}/demo`));
+      await page.shows('state', 'Connected');
+      await page.evaluate(`document.getElementById('send').click()`);
+      await page.shows('arrived', 'Hello from the server');
+      const commands = JSON.parse(await page.evaluate(`JSON.stringify([...document.querySelectorAll('pre')].map((pre) => pre.textContent))`));
+      for (const command of commands.filter((text) => text.includes('curl'))) await run('bash', ['-euc', command]);
+      await page.shows('arrived', 'Hello from curl');
+      await page.shows('arrived', 'Hello from the API');
+    } finally {
+      await demo.stop();
+    }
   });
 
   it('is let in or refused by its origin', onlyBowline('it does not look at origins'), async () => {

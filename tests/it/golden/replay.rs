@@ -1,5 +1,8 @@
 //! Plays the client's side of a transcript and holds the server to its own.
 
+mod exchange;
+mod names;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -9,8 +12,7 @@ use super::deviations::{self, Change};
 use super::script::{Line, Script};
 use super::{body, expect};
 use crate::harness::{
-    Answer, App, Binary, Client, Hook, Http, Message, Opcode, PONG, Receiver, Response, Server,
-    ServerBuilder, eventually, hmac_hex, md5_hex, now_s, request_bytes,
+    Answer, App, Binary, Client, Message, Opcode, PONG, Receiver, Response, Server, ServerBuilder,
 };
 
 /// Recordings were made after this second; an `auth_timestamp` before it was chosen on purpose.
@@ -296,9 +298,8 @@ impl<'a> Replay<'a> {
         let part = |key: &str| frame[key].as_str().unwrap_or_default();
         match part("event") {
             event @ ("secret" | "to-user") => {
-                self.server
-                    .trigger(part("channel"), event, part("data"))
-                    .await
+                let (channel, data) = (part("channel"), part("data"));
+                self.server.trigger(channel, event, data).await;
             }
             "pusher:error" => {
                 let path = "/users/1/terminate_connections";
@@ -386,289 +387,6 @@ impl<'a> Replay<'a> {
             assert!(unmet.is_empty(), "declared but not met: {unmet:?}");
         }
     }
-
-    // Names of this run.
-
-    fn learn_id(&mut self, conn: &str, recorded: &str, got: &str) {
-        let id = |frame: &str| {
-            let frame: Value = serde_json::from_str(frame).unwrap();
-            let data: Value = serde_json::from_str(frame["data"].as_str().unwrap_or_default())
-                .unwrap_or_default();
-            data["socket_id"].as_str().unwrap_or_default().to_owned()
-        };
-        let (old, new) = (id(recorded), id(got));
-        self.conns
-            .get_mut(conn)
-            .unwrap()
-            .recorded_id
-            .clone_from(&old);
-        self.renamed.push((old, new));
-    }
-
-    fn translated(&self, text: &str) -> String {
-        self.renamed
-            .iter()
-            .fold(text.to_owned(), |text, (old, new)| text.replace(old, new))
-    }
-
-    /// The frame with a signature for this run's socket id, if the recorded one was right.
-    fn resigned(&mut self, conn: &str, frame: &str) -> String {
-        let Ok(value) = serde_json::from_str::<Value>(frame) else {
-            return frame.to_owned();
-        };
-        let data = &value["data"];
-        let part = |key: &str| data[key].as_str();
-        let (Some(auth), conn) = (part("auth"), &self.conns[conn]) else {
-            return frame.to_owned();
-        };
-        let tail = match (part("user_data"), part("channel"), part("channel_data")) {
-            (Some(user), ..) => format!(":user::{user}"),
-            (_, Some(channel), Some(member)) => format!("{channel}:{member}"),
-            (_, Some(channel), None) => channel.to_owned(),
-            _ => return frame.to_owned(),
-        };
-        let signed = |id: &str| conn.app.auth(&format!("{id}:{tail}"));
-        if signed(&conn.recorded_id) != auth {
-            return frame.to_owned();
-        }
-        let fresh = signed(&self.translated(&conn.recorded_id));
-        let text = frame.replace(auth, &fresh);
-        self.renamed.push((auth.to_owned(), fresh));
-        text
-    }
-
-    // HTTP.
-
-    async fn http(&mut self, line: &Line) {
-        let change = self.change(line);
-        let here = format!("{} {}", self.here(line), line.text("label"));
-        let want = match change {
-            Some(Change::Skip) => return,
-            Some(Change::Error(status)) => {
-                return self.exchange(line).await.expect_error_code(status);
-            }
-            Some(Change::Answer(status, body)) => expect::Answer {
-                status,
-                headers: Vec::new(),
-                body: body.to_owned(),
-            },
-            Some(Change::Json(body)) => expect::Answer {
-                status: 200,
-                headers: Vec::new(),
-                body: body.to_owned(),
-            },
-            _ if line.value["response"]["status"].is_null() => return,
-            _ => expect::answer(&line.value["response"]),
-        };
-        let want = expect::Answer {
-            body: self.translated(&want.body),
-            ..want
-        };
-        // Another shard may still be counting; a rate limit must not be asked twice.
-        let asked_again =
-            line.value["request"]["method"] == "GET" && !self.script.name.starts_with("rate-limit");
-        if asked_again && want.body.contains("_count") {
-            eventually(&here, async || {
-                self.exchange(line).await.text() == want.body || want.body.contains("channels")
-            })
-            .await;
-        }
-        let got = self.exchange(line).await;
-        expect::same_answer(&here, &want, &got);
-    }
-
-    async fn exchange(&self, line: &Line) -> Response {
-        let request = &line.value["request"];
-        let target = request["target"].as_str().unwrap();
-        let path = target.split('?').next().unwrap();
-        let label = line.text("label");
-        let only_metrics =
-            label.starts_with("metrics port") || self.script.name == "metrics-disabled";
-        let metrics =
-            only_metrics || (path == "/metrics" && !label.contains("only on the metrics port"));
-        let address = if metrics {
-            self.server.metrics
-        } else {
-            self.server.main
-        };
-        let shown = request["body"].as_str();
-        let recorded = shown.map(|shown| match request["body_truncated_from"].as_u64() {
-            Some(units) => body::whole(
-                shown,
-                usize::try_from(units).unwrap(),
-                query(target, "body_md5"),
-            ),
-            None => shown.to_owned(),
-        });
-        let method = request["method"].as_str().unwrap();
-        let body = recorded.as_deref().map(|body| self.translated(body));
-        let body = if method == "POST" {
-            Some(body.unwrap_or_default())
-        } else {
-            body
-        };
-        let target = self.resigned_target(method, target, recorded.as_deref(), body.as_deref());
-        let headers = request["headers"].as_object().cloned().unwrap_or_default();
-        let headers: Vec<(&str, &str)> = headers
-            .iter()
-            .filter(|(name, _)| {
-                !["connection", "content-length", "host"].contains(&name.to_lowercase().as_str())
-            })
-            .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()))
-            .collect();
-        let mut http = Http::connect(address).await;
-        if label.contains("two chunks") {
-            let bytes = request_bytes(
-                method,
-                &target,
-                &headers,
-                body.as_deref().map(str::as_bytes),
-            );
-            let (first, second) = bytes.split_at(bytes.len() - 4);
-            http.write(first).await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            http.write(second).await;
-            return http.response().await;
-        }
-        http.request(
-            method,
-            &target,
-            &headers,
-            body.as_deref().map(str::as_bytes),
-        )
-        .await
-    }
-
-    /// The target with this run's time and signature, if the recorded signature was right.
-    fn resigned_target(
-        &self,
-        method: &str,
-        target: &str,
-        old_body: Option<&str>,
-        body: Option<&str>,
-    ) -> String {
-        let (Some(signature), Some(time)) = (
-            query(target, "auth_signature"),
-            query(target, "auth_timestamp"),
-        ) else {
-            return target.to_owned();
-        };
-        let fresh = if time.parse().is_ok_and(|time: u64| time > RECORDED_AFTER) {
-            now_s().to_string()
-        } else {
-            time.to_owned()
-        };
-        let moved = target.replace(
-            &format!("auth_timestamp={time}"),
-            &format!("auth_timestamp={fresh}"),
-        );
-        let Some(app) = self
-            .apps
-            .iter()
-            .find(|app| target.contains(&format!("/apps/{}/", app.id)))
-        else {
-            return moved;
-        };
-        let md5s = |body: Option<&str>| body.map(|body| md5_hex(body.as_bytes()));
-        let query_md5 = query(target, "body_md5").map(str::to_owned);
-        // Which body, path and key did the recorded signature stand for?
-        let path = target.split('?').next().unwrap();
-        let bare = path.strip_prefix("/ws").unwrap_or(path);
-        for (body_md5, path) in [
-            (md5s(old_body), path),
-            (query_md5, path),
-            (None, path),
-            (None, bare),
-        ] {
-            let text = string_to_sign(method, path, target, body_md5.as_deref(), &app.key);
-            if hmac_hex(&app.secret, text.as_bytes()) != signature {
-                continue;
-            }
-            let unchanged = body_md5 != md5s(old_body);
-            let new_md5 = if unchanged { body_md5 } else { md5s(body) };
-            let moved = match (query(target, "body_md5"), &new_md5) {
-                (Some(old), Some(new)) if !unchanged => moved.replace(old, new),
-                _ => moved,
-            };
-            let text = string_to_sign(method, path, &moved, new_md5.as_deref(), &app.key);
-            return moved.replace(signature, &hmac_hex(&app.secret, text.as_bytes()));
-        }
-        moved
-    }
-
-    // Webhooks.
-
-    fn webhook(&mut self, line: &Line) {
-        match self.change(line) {
-            Some(Change::Nothing) => {}
-            Some(Change::Hook(instead)) => self
-                .hooks_due
-                .extend(instead.iter().map(|&hook| hook.to_owned())),
-            _ => {
-                let hook = self.recorded_hook(line);
-                self.hooks_due.push(hook);
-            }
-        }
-    }
-
-    /// Every recorded webhook, whatever their order; those of one turn travel side by side.
-    async fn hooks(&mut self) {
-        let mut want: Vec<String> = std::mem::take(&mut self.hooks_due);
-        let mut got: Vec<String> = Vec::new();
-        for _ in &want {
-            got.push(self.shown_hook(&self.receiver.next().await));
-        }
-        want = want.iter().map(|hook| self.translated(hook)).collect();
-        want.sort();
-        got.sort();
-        assert_eq!(want, got, "{}: webhooks", self.script.name);
-        let rest = self.receiver.waiting();
-        assert!(
-            rest.is_empty(),
-            "{}: more webhooks: {rest:?}",
-            self.script.name
-        );
-    }
-
-    fn recorded_hook(&self, line: &Line) -> String {
-        let body = self.translated(line.text("body"));
-        let custom = line.value["headers"]["x-custom"].as_str();
-        let key = line.value["headers"]["x-pusher-key"]
-            .as_str()
-            .unwrap_or_default();
-        format!(
-            "{} {} {custom:?} {key} {}",
-            line.text("method"),
-            line.text("url"),
-            timeless(&body)
-        )
-    }
-
-    fn shown_hook(&self, hook: &Hook) -> String {
-        let key = hook.header("x-pusher-key").unwrap_or_default();
-        if let Some(app) = self.apps.iter().find(|app| app.key == key)
-            && hook.method == "POST"
-        {
-            hook.expect_signed(app);
-        }
-        format!(
-            "{} {} {:?} {key} {}",
-            hook.method,
-            hook.path,
-            hook.header("x-custom"),
-            timeless(&hook.body)
-        )
-    }
-}
-
-/// A webhook body without its time, which must be there.
-fn timeless(body: &str) -> String {
-    let Some(rest) = body.strip_prefix(r#"{"time_ms":"#) else {
-        return body.to_owned();
-    };
-    let (time, rest) = rest.split_once(',').unwrap();
-    assert!(time.parse::<u64>().is_ok(), "{body}");
-    format!(r#"{{"time_ms":T,{rest}"#)
 }
 
 fn error_message(frame: &str) -> Option<String> {
@@ -680,52 +398,4 @@ fn error_message(frame: &str) -> Option<String> {
             .unwrap_or_default()
             .to_owned()
     })
-}
-
-fn query<'t>(target: &'t str, key: &str) -> Option<&'t str> {
-    let pairs = target.split_once('?')?.1.split('&');
-    pairs
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(name, _)| *name == key)
-        .map(|(_, value)| value)
-}
-
-/// Soketi's string to sign (http-api.md 3), over a recorded target.
-fn string_to_sign(
-    method: &str,
-    path: &str,
-    target: &str,
-    body_md5: Option<&str>,
-    key: &str,
-) -> String {
-    const LEFT_OUT: [&str; 5] = [
-        "auth_signature",
-        "body_md5",
-        "appId",
-        "appKey",
-        "channelName",
-    ];
-    let decode = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    let mut pairs: Vec<(String, String)> = target
-        .split_once('?')
-        .map_or("", |(_, query)| query)
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .filter(|(name, _)| !LEFT_OUT.contains(name))
-        .map(|(name, value)| (decode(name), decode(value)))
-        .collect();
-    if !pairs.iter().any(|(name, _)| name == "auth_key") {
-        pairs.push(("auth_key".into(), key.into()));
-    }
-    pairs.extend(body_md5.map(|md5| ("body_md5".to_owned(), md5.to_owned())));
-    pairs.sort();
-    let joined: Vec<String> = pairs
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    format!("{method}\n{path}\n{}", joined.join("&"))
 }

@@ -1,6 +1,7 @@
 //! A WebSocket client that shows every frame and can send what no library would.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -93,7 +94,7 @@ impl Client {
         let data = self.expect_event("pusher:connection_established").await["data"].clone();
         let data: Value = serde_json::from_str(data.as_str().unwrap()).unwrap();
         assert_eq!(data["activity_timeout"], 30);
-        self.id = data["socket_id"].as_str().unwrap().to_owned();
+        data["socket_id"].as_str().unwrap().clone_into(&mut self.id);
         self.app = app.clone();
         self
     }
@@ -101,10 +102,6 @@ impl Client {
     /// The socket id that the server gave.
     pub(crate) fn id(&self) -> &str {
         &self.id
-    }
-
-    pub(crate) fn app(&self) -> &App {
-        &self.app
     }
 
     // Sending.
@@ -193,11 +190,6 @@ impl Client {
             Opcode::Pong => self.pongs.push(frame.payload),
             Opcode::Binary | Opcode::Reserved(_) => panic!("the server sent {:?}", frame.opcode),
         }
-    }
-
-    /// Puts a message back in front, for whoever looks next.
-    pub(crate) fn unread(&mut self, message: Message) {
-        self.queue.push_front(message);
     }
 
     pub(crate) async fn text(&mut self) -> String {
@@ -342,7 +334,7 @@ pub(crate) fn upgrade_request(target: &str, headers: &[(&str, &str)]) -> String 
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n"
     );
     for (key, value) in headers {
-        text.push_str(&format!("{key}: {value}\r\n"));
+        write!(text, "{key}: {value}\r\n").unwrap();
     }
     text + "\r\n"
 }

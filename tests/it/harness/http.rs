@@ -1,5 +1,6 @@
 //! HTTP with every byte in view: one connection, kept as long as both sides keep it.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use serde_json::Value;
@@ -124,6 +125,16 @@ impl Http {
         within("an HTTP answer", self.read(false)).await
     }
 
+    /// The next answer, or nothing if the connection ends first.
+    pub(crate) async fn answer_or_end(&mut self) -> Option<Response> {
+        while self.buffer.is_empty() {
+            if self.fill().await == 0 {
+                return None;
+            }
+        }
+        Some(self.read(false).await)
+    }
+
     /// Everything until the server ends the connection.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         within("the end of an HTTP connection", async {
@@ -226,10 +237,10 @@ pub(crate) fn request_bytes(
 ) -> Vec<u8> {
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
     for (key, value) in headers {
-        text.push_str(&format!("{key}: {value}\r\n"));
+        write!(text, "{key}: {value}\r\n").unwrap();
     }
     if let Some(body) = body {
-        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        write!(text, "Content-Length: {}\r\n", body.len()).unwrap();
     }
     text.push_str("\r\n");
     let mut bytes = text.into_bytes();

@@ -13,20 +13,22 @@ use std::time::Duration;
 pub(crate) use client::{Client, Message, PONG, upgrade_request};
 pub(crate) use http::{Http, Response, request_bytes};
 pub(crate) use io::{Io, TlsIo};
-pub(crate) use server::{Binary, Exit, Server, ServerBuilder};
+pub(crate) use server::{Binary, Server, ServerBuilder};
 pub(crate) use sign::{App, SignedTarget, hmac_hex, md5_hex, now_s};
 pub(crate) use webhook::{Answer, Hook, Receiver};
-pub(crate) use wire::{Opcode, WireFrame, client_frame};
+<<<<<<< HEAD
+pub(crate) use wire::{Opcode, client_frame};
+=======
+pub(crate) use wire::{Opcode, WireFrame, client_frame, take_frame};
+>>>>>>> fuzz
 
 /// How long anything may take that must happen. Generous: it is only waited for by a test that fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Waits for what must happen and names it when it does not.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(DEADLINE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("nothing within {DEADLINE:?}: {what}"),
-    }
+    let outcome = tokio::time::timeout(DEADLINE, future).await;
+    outcome.unwrap_or_else(|_| panic!("nothing within {DEADLINE:?}: {what}"))
 }
 
 /// Repeats a question until its answer is right: for what another thread of the server brings about.

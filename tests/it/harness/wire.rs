@@ -53,11 +53,11 @@ pub(crate) fn client_frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8>
     match payload.len() {
         len @ 0..126 => out.push(0x80 | u8::try_from(len).unwrap()),
         len @ 126..=0xffff => {
-            out.push(0x80 | 126);
+            out.push(0xfe);
             out.extend_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
         }
         len => {
-            out.push(0x80 | 127);
+            out.push(0xff);
             out.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }

@@ -3,65 +3,63 @@
 use super::{Bench, fanout};
 use crate::{
     client::Fleet,
-    drive::{Lane, Load, Source},
+    drive::{Lane, Load, Sample, Source},
+    race::{Entrant, Ratio, delivery_note, race, row},
     report::{Goal, Report},
     server::Contender,
     subscribers::{Entry, Then, enter},
 };
-use std::time::Duration;
 
 const RECIPIENTS: usize = 100;
 const CHANNEL: &str = "private-bench";
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("client events (against: bare send loop)");
-    let span = bench.pick(Duration::from_millis(600), Duration::from_millis(250));
-    let load = Load {
-        in_flight: 1,
-        frames_per_write: 1,
-        span,
-    };
-    let mut bound = fanout::bare_loop(bench, RECIPIENTS)?;
-    let mut lanes = Vec::new();
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
+    Report::question("client events (against: bare send loop)");
+    report.attempt("client events", |report| measure(bench, report));
+}
+
+fn measure(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+    let load = Load::one(bench.span());
+    let mut entrants = vec![Entrant::bound(fanout::bare_loop(bench, RECIPIENTS)?)];
     for contender in &bench.contenders {
-        lanes.push((contender, lane(bench, contender)?, Vec::new()));
+        let lane = lane(bench, contender)?;
+        entrants.push(Entrant::new(contender.kind, contender.name(), lane));
     }
-    let mut bounds = Vec::new();
-    for _ in 0..bench.rounds(7, 3) {
-        bounds.push(bound.run(load)?);
-        for (_, lane, samples) in &mut lanes {
-            samples.push(lane.run(load)?);
-        }
-    }
+    race(&mut entrants, &[load], bench.rounds(11, 3))?;
     let figure = format!("client events to {RECIPIENTS} members");
-    bounds
-        .iter_mut()
-        .for_each(|sample| report.sample(sample.json(&figure, "bound")));
-    for (contender, _, samples) in &mut lanes {
-        samples
-            .iter_mut()
-            .for_each(|sample| report.sample(sample.json(&figure, contender.name())));
-        let row = fanout::row(
-            contender.name(),
-            &figure,
-            samples,
-            &bounds,
-            |ours, bound| bound / ours,
+    for entrant in &mut entrants {
+        report.runs(&figure, entrant.who, &mut entrant.runs[0]);
+    }
+    let Some((bound, servers)) = entrants.split_first_mut() else {
+        return Ok(());
+    };
+    for server in servers {
+        let note = delivery_note(&mut server.runs[0]);
+        let row = row(
+            (server.who, &figure),
+            &server.runs[0],
+            &bound.runs[0],
+            Ratio::BoundToOurs,
+            Sample::cpu_per_delivery,
         );
-        report.row(row.held_to(contender.kind, Goal::AtLeast(1.0)));
+        report.row(
+            row.noted(note)
+                .held_to(server.kind, Some(Goal::AtLeast(1.0))),
+        );
     }
     Ok(())
 }
 
 fn lane(bench: &Bench, contender: &Contender) -> anyhow::Result<Lane> {
-    let server = contender.start(bench.cores)?;
+    // One member sends them all, more than a server allows a client of its own accord.
+    let limits = [("BOWLINE_CONNECTION_MAX_FRAMES_PER_SECOND", "1000000")];
+    let server = contender.start_with(bench.cores, &limits)?;
     let mut fleet = Fleet::new(server.address)?;
     let entry = |_| Entry::Private(CHANNEL.into());
     let members = enter(&mut fleet, RECIPIENTS + 1, 50, Then::Stay, entry)?;
-    let source = Source::Members {
+    let source = Source::Member {
         channel: CHANNEL.into(),
-        members,
-        next: 0,
+        key: members[0].key,
     };
     Ok(Lane::new(server.process, fleet, source, RECIPIENTS))
 }

@@ -45,11 +45,12 @@ struct Run {
     p99: f64,
 }
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("latency at a steady rate (against: Soketi)");
-    CASES
-        .iter()
-        .try_for_each(|case| measure(bench, report, case))
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
+    Report::question("latency at a steady rate (against: Soketi)");
+    for case in &CASES {
+        let what = format!("latency with {} subscribers", case.subscribers);
+        report.attempt(&what, |report| measure(bench, report, case));
+    }
 }
 
 fn measure(bench: &Bench, report: &mut Report, case: &Case) -> anyhow::Result<()> {

@@ -16,13 +16,13 @@ const MANY: usize = 10_000;
 /// Near the 20,000 descriptors that a process may have.
 const MOST: usize = 18_000;
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("memory");
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
+    Report::question("memory");
     for contender in &bench.contenders {
-        own_channels(bench, report, contender)?;
-        one_channel(bench, report, contender)?;
+        let who = contender.name();
+        report.attempt(who, |report| own_channels(bench, report, contender));
+        report.attempt(who, |report| one_channel(bench, report, contender));
     }
-    Ok(())
 }
 
 fn own_channels(bench: &Bench, report: &mut Report, contender: &Contender) -> anyhow::Result<()> {

@@ -17,26 +17,30 @@ use std::time::{Duration, Instant};
 const CHANNEL: &str = "presence-bench";
 const IN_FLIGHT: usize = 8;
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("presence");
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
+    Report::question("presence");
+    for contender in bench.complete() {
+        report.attempt(contender.name(), |report| measure(bench, report, contender));
+    }
+}
+
+fn measure(bench: &Bench, report: &mut Report, contender: &Contender) -> anyhow::Result<()> {
     let users = bench.pick(2_000, 1_000);
     let figure = format!("CPU per join, {users} users, {IN_FLIGHT} at a time");
-    for contender in bench.complete() {
-        // A rival's join costs four times as much and has no goal.
-        let rounds = if contender.kind == Kind::Soketi {
-            1
-        } else {
-            bench.rounds(3, 2)
-        };
-        let mut costs = Vec::new();
-        for _ in 0..rounds {
-            let cost = milliseconds(cpu_of_joins(bench, contender, users)?) / users as f64;
-            report.sample(json!({ "figure": figure, "who": contender.name(), "cpu_ms": cost }));
-            costs.push(cost);
-        }
-        let row = Row::lone(contender.name(), figure.as_str(), "ms", median(costs));
-        report.row(row.held_to(contender.kind, Goal::AtMost(3.0)));
+    // A rival's join costs four times as much and has no goal.
+    let rounds = if contender.kind == Kind::Soketi {
+        1
+    } else {
+        bench.rounds(3, 2)
+    };
+    let mut costs = Vec::new();
+    for _ in 0..rounds {
+        let cost = milliseconds(cpu_of_joins(bench, contender, users)?) / users as f64;
+        report.sample(json!({ "figure": figure, "who": contender.name(), "cpu_ms": cost }));
+        costs.push(cost);
     }
+    let row = Row::lone(contender.name(), figure.as_str(), "ms", median(costs));
+    report.row(row.held_to(contender.kind, Goal::AtMost(3.0)));
     Ok(())
 }
 
@@ -74,7 +78,7 @@ fn cpu_of_joins(bench: &Bench, contender: &Contender, users: usize) -> anyhow::R
     settle(&mut fleet, &server.process, PATIENCE)?;
     let before = server.process.cpu()?;
     join(&mut fleet, &members)?;
-    Ok(server.process.cpu()? - before)
+    server.process.cpu_since(before)
 }
 
 /// Returns when all are in and every member has heard of every later one.

@@ -33,23 +33,27 @@ struct Run {
     closed_after: Option<Duration>,
 }
 
-pub(super) fn answer(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    report.question("a stalled reader in 1,000 (against: none)");
+pub(super) fn answer(bench: &Bench, report: &mut Report) {
+    Report::question("a stalled reader in 1,000 (against: none)");
     for contender in bench.complete() {
-        let (mut with, mut without) = (Vec::new(), Vec::new());
-        for _ in 0..bench.rounds(3, 1) {
-            for (runs, stalled) in [(&mut without, false), (&mut with, true)] {
-                let run = run(bench, contender, stalled)?;
-                report.sample(json!({
-                    "figure": "stalled", "who": contender.name(), "stalled": stalled, "p99_ms": run.p99_ms,
-                    "growth_bytes": run.growth_bytes,
-                    "closed_after_seconds": run.closed_after.map(|after| after.as_secs_f64()),
-                }));
-                runs.push(run);
-            }
-        }
-        rows(report, contender, &with, &without);
+        report.attempt(contender.name(), |report| measure(bench, report, contender));
     }
+}
+
+fn measure(bench: &Bench, report: &mut Report, contender: &Contender) -> anyhow::Result<()> {
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..bench.rounds(3, 1) {
+        for (runs, stalled) in [(&mut without, false), (&mut with, true)] {
+            let run = run(bench, contender, stalled)?;
+            report.sample(json!({
+                "figure": "stalled", "who": contender.name(), "stalled": stalled, "p99_ms": run.p99_ms,
+                "growth_bytes": run.growth_bytes,
+                "closed_after_seconds": run.closed_after.map(|after| after.as_secs_f64()),
+            }));
+            runs.push(run);
+        }
+    }
+    rows(report, contender, &with, &without);
     Ok(())
 }
 
@@ -128,7 +132,7 @@ impl Scene {
         fleet.turn(patience, |key, heard| {
             match &heard {
                 // The one reader is never counted, so that both runs count the same deliveries.
-                Heard::Text(payload) if key != *victim => flight.land(payload),
+                Heard::Text(payload) if key != *victim => drop(flight.land(payload)),
                 Heard::Closed(_) if key == *victim => *victim_closed = Some(Instant::now()),
                 _ => {}
             }
