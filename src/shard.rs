@@ -11,6 +11,7 @@ pub mod fresh;
 mod hooks;
 pub mod http_io;
 mod incoming;
+mod lingering;
 pub mod link;
 mod listen;
 mod membership;
@@ -248,6 +249,7 @@ impl Shard {
                     .for_each(std::task::Waker::wake);
             }
             Some(Conn::Fresh(_)) => self.read_stranger(token),
+            Some(Conn::Lingering(_)) => self.read_lingering(token),
             Some(Conn::Between) | None => {}
         }
     }
