@@ -59,7 +59,6 @@ impl Shard {
             }
             return;
         };
-        };
         let opening = Opening {
             link,
             registered,
