@@ -202,7 +202,7 @@ fn announce(config: &Config, port: u16, ops: SocketAddr) {
         "listening address={} kind=main",
         SocketAddr::new(server.host, port)
     );
-    if config.apps.iter().any(|app| &*app.key.0 == "app-key") {
+    if !config.log.json && config.apps.iter().any(|app| &*app.key.0 == "app-key") {
         println!("\n{}", demo::hello(config, port));
     }
 }

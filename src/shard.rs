@@ -62,7 +62,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// Sockets flushed before HTTP and reading get their turn. Measured: 64 lets what arrives meanwhile share the next write.
 const FLUSH_SLICE: usize = 64;
 
-/// Messages of its own that a shard acts on before sockets get their turn.
+/// Messages that a shard acts on before sockets get their turn.
 const MESSAGES_MAX: usize = 1024;
 
 /// Events of one look at the poll.
@@ -181,7 +181,7 @@ impl Shard {
 
     /// How long nothing can happen unless somebody comes.
     fn patience(&self) -> Option<Duration> {
-        let busy = !self.touched.is_empty() || !self.unread.is_empty() || Mailbox::has_local();
+        let busy = !self.touched.is_empty() || !self.unread.is_empty() || self.mailbox.has_any();
         if busy || self.listeners.iter().any(Place::has_more) {
             return Some(Duration::ZERO);
         }
@@ -256,12 +256,9 @@ impl Shard {
 
     fn take_messages(&mut self) {
         for _ in 0..MESSAGES_MAX {
-            let Some(message) = Mailbox::next_local() else {
+            let Some(message) = self.mailbox.next() else {
                 break;
             };
-            self.apply(message);
-        }
-        for message in self.mailbox.take_remote() {
             self.apply(message);
         }
     }
