@@ -110,3 +110,34 @@ async fn frames_sent_with_a_later_upgrade_are_all_heard() {
         client.expect_frame(PONG).await;
     }
 }
+
+/// A client writes a line of its own before the proxy adds one.
+#[tokio::test]
+async fn a_forwarded_address_of_the_clients_own_is_not_believed() {
+    for keeps in [false, true] {
+        let server = Server::builder()
+            .env("BOWLINE_TRUSTED_PROXIES", "127.0.0.1")
+            .env("BOWLINE_CONNECTION_MAX_PER_ADDRESS", 1)
+            .start()
+            .await;
+        let mut clients = Vec::new();
+        for claimed in ["198.51.100.1", "198.51.100.2"] {
+            let mut http = if keeps {
+                kept(&server).await
+            } else {
+                server.http().await
+            };
+            let lines = [
+                ("X-Forwarded-For", claimed),
+                ("X-Forwarded-For", "192.0.2.7"),
+            ];
+            http.write(upgrade_request("/app/app-key", &lines).as_bytes())
+                .await;
+            clients.push(Client::after_upgrade(http).await);
+        }
+        clients[0]
+            .expect_event("pusher:connection_established")
+            .await;
+        clients[1].expect_error(4100).await;
+    }
+}
