@@ -313,11 +313,14 @@ impl Answering {
         {
             return None;
         }
+        // As in `fresh`: of several lines of forwarded addresses the last is the nearest proxy's.
         let header = |name: &str| {
-            request
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
+            let mut lines = request.headers().get_all(name).iter();
+            let line = match name {
+                "x-forwarded-for" => lines.next_back(),
+                _ => lines.next(),
+            };
+            line?.to_str().ok()
         };
         let target = request.uri().path_and_query()?.as_str();
         fresh::handshake(target, &self.routes.prefix, header)

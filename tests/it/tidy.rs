@@ -42,11 +42,13 @@ const ARROWS: &[(&str, &[&str])] = &[
         "server",
         &[
             "config",
+            "demo",
             "directory",
             "drain",
             "http",
             "metrics",
             "node",
+            "notify",
             "shard",
             "webhook",
         ],
