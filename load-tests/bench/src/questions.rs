@@ -39,7 +39,14 @@ impl Bench {
 
     /// How long each run of a load takes: short and often, since speed drifts.
     fn span(&self) -> Duration {
-        Duration::from_millis(self.pick(400, 250))
+        Duration::from_millis(self.pick(400, 150))
+    }
+
+    /// Those that a glance has time for: Soketi takes minutes where the others take seconds.
+    fn swift(&self) -> impl Iterator<Item = &Contender> {
+        let quick = self.quick;
+        let contenders = self.contenders.iter();
+        contenders.filter(move |contender| !quick || contender.kind != Kind::Soketi)
     }
 
     /// Those that speak the whole protocol.

@@ -18,7 +18,7 @@ const MOST: usize = 18_000;
 
 pub(super) fn answer(bench: &Bench, report: &mut Report) {
     Report::question("memory");
-    for contender in &bench.contenders {
+    for contender in bench.swift() {
         let who = contender.name();
         report.attempt(who, |report| own_channels(bench, report, contender));
         report.attempt(who, |report| one_channel(bench, report, contender));

@@ -6,7 +6,7 @@ use crate::{
     flight::Flight,
     publisher::{Connections, Publisher},
     report::{Goal, Report, Row},
-    server::{Contender, Process},
+    server::{Contender, Kind, Process},
     stats::{median, milliseconds},
     subscribers::{Entry, Then, enter},
     wire::EVENT_BYTES,
@@ -35,7 +35,8 @@ struct Run {
 
 pub(super) fn answer(bench: &Bench, report: &mut Report) {
     Report::question("a stalled reader in 1,000 (against: none)");
-    for contender in bench.complete() {
+    let complete = |contender: &&Contender| contender.kind != Kind::Spike;
+    for contender in bench.swift().filter(complete) {
         report.attempt(contender.name(), |report| measure(bench, report, contender));
     }
 }
