@@ -12,8 +12,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: cargo ## Start a server with nothing configured
-	cargo run --release
+run: cargo ## Start a server with nothing configured, and its demo page
+	cargo run --release -- --demo
 
 .PHONY: test
 test: setup lint test-rust test-clients ## All that CI runs: set-up, lints, Rust tests, real clients

@@ -214,7 +214,8 @@ impl Memory {
 }
 
 fn evicted(app: &AppId) {
-    metrics::counter!("cache_evicted_total", "app_id" => app.to_string()).increment(1);
+    metrics::counter!(crate::metrics::name("cache_evicted_total"), "app_id" => app.to_string())
+        .increment(1);
 }
 
 #[cfg(test)]

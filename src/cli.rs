@@ -1,6 +1,10 @@
 //! The command line: start, check, config-example, healthcheck, version. Flags that are settings go to `config` as they are.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use bowline::config::{self, Config, ConfigErrors, Flags, Loaded, Reloader, Sources};
 use clap::{Args, Parser, Subcommand};
@@ -60,7 +64,7 @@ enum Command {
 
 /// Runs the command line; the exit code is 64 where flags or configuration cannot be right, 1 where starting fails.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let parsed = match CommandLine::try_parse_from(without_doubled_start(arguments)) {
+    let parsed = match CommandLine::try_parse_from(as_soketis(arguments)) {
         Ok(parsed) => parsed,
         Err(error) => {
             let code = if error.use_stderr() { USAGE } else { 0 };
@@ -84,15 +88,21 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Images whose entry point ends with `start` are given `start --config=…` by Soketi's users.
-fn without_doubled_start(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut kept: Vec<OsString> = Vec::new();
-    for argument in arguments {
-        if argument != "start" || kept.len() != 2 || kept[1] != "start" {
-            kept.push(argument);
-        }
+/// What Soketi's users give: images whose entry point ends with `start` are given `start --config=…` too, and its chart calls
+/// `node --max-old-space-size=256 /app/bin/server.js start`, which reaches this program by a link named `node`.
+fn as_soketis(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut given: Vec<OsString> = arguments.collect();
+    let is_node = given
+        .first()
+        .is_some_and(|name| Path::new(name).file_name() == Some("node".as_ref()));
+    let is_script = |argument: &OsString| Path::new(argument).extension() == Some("js".as_ref());
+    if is_node && let Some(script) = given.iter().position(is_script) {
+        given.drain(1..=script);
     }
-    kept
+    while given.len() > 2 && given[1] == "start" && given[2] == "start" {
+        given.remove(1);
+    }
+    given
 }
 
 fn start(sources: Sources) -> ExitCode {
@@ -168,7 +178,7 @@ mod tests {
 
     fn parse(line: &str) -> CommandLine {
         let words = line.split_whitespace().map(OsString::from);
-        CommandLine::try_parse_from(without_doubled_start(words)).unwrap()
+        CommandLine::try_parse_from(as_soketis(words)).unwrap()
     }
 
     #[test]
@@ -178,6 +188,7 @@ mod tests {
             "bowline start start --config a.json --port 7000",
             "bowline --config a.json --port 7000",
             "bowline --port 7000 start --config=a.json",
+            "node --max-old-space-size=256 --optimize-for-size /app/bin/server.js start --config=a.json --port=7000",
         ] {
             let read = parse(line);
             assert_eq!(read.settings.config, Some("a.json".into()), "{line}");

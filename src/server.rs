@@ -5,6 +5,7 @@ mod tls;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -88,7 +89,7 @@ async fn serve(config: Config, reloader: Reloader) -> Result<(), StartError> {
         tls,
         port,
     }));
-    let state = HttpState::new(Arc::clone(&node), &config, prometheus);
+    let state = HttpState::new(Arc::clone(&node), &config, prometheus.clone());
     let ops_address = ops.local_addr()?;
     tokio::spawn(serve_ops(ops, http::ops_router(state.clone())));
     warn_of_descriptors(&config, raise_descriptor_limit());
@@ -100,7 +101,7 @@ async fn serve(config: Config, reloader: Reloader) -> Result<(), StartError> {
     let shards = start_shards(&node, &router, seats, bound)?;
     announce(&config, port, ops_address);
     notify::tell(notify::State::Ready);
-    tokio::spawn(sweep(Arc::clone(&node)));
+    tokio::spawn(sweep(Arc::clone(&node), prometheus));
     let watcher = Watcher {
         node: Arc::clone(&node),
         reloader,
@@ -170,13 +171,14 @@ async fn serve_ops(listener: std::net::TcpListener, router: axum::Router) {
 }
 
 /// Frees what has expired, once a second.
-async fn sweep(node: Arc<Node>) {
+async fn sweep(node: Arc<Node>, prometheus: PrometheusHandle) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
         second.tick().await;
         node.directory.sweep();
         node.cache.sweep();
         node.limiter.sweep();
+        prometheus.run_upkeep();
     }
 }
 
@@ -200,7 +202,7 @@ fn announce(config: &Config, port: u16, ops: SocketAddr) {
         "listening address={} kind=main",
         SocketAddr::new(server.host, port)
     );
-    if config.apps.iter().any(|app| &*app.key.0 == "app-key") {
+    if !config.log.json && config.apps.iter().any(|app| &*app.key.0 == "app-key") {
         println!("\n{}", demo::hello(config, port));
     }
 }

@@ -11,6 +11,7 @@ pub mod fresh;
 mod hooks;
 pub mod http_io;
 mod incoming;
+mod lingering;
 pub mod link;
 mod listen;
 mod membership;
@@ -61,7 +62,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// Sockets flushed before HTTP and reading get their turn. Measured: 64 lets what arrives meanwhile share the next write.
 const FLUSH_SLICE: usize = 64;
 
-/// Messages of its own that a shard acts on before sockets get their turn.
+/// Messages that a shard acts on before sockets get their turn.
 const MESSAGES_MAX: usize = 1024;
 
 /// Wake-ups of HTTP connections in one turn. Each may answer a dozen requests and wake itself again, for as long as a client sends.
@@ -183,7 +184,7 @@ impl Shard {
 
     /// How long nothing can happen unless somebody comes.
     fn patience(&self) -> Option<Duration> {
-        let busy = !self.touched.is_empty() || !self.unread.is_empty() || Mailbox::has_local();
+        let busy = !self.touched.is_empty() || !self.unread.is_empty() || self.mailbox.has_any();
         if busy || self.listeners.iter().any(Place::has_more) {
             return Some(Duration::ZERO);
         }
@@ -251,6 +252,7 @@ impl Shard {
                     .for_each(std::task::Waker::wake);
             }
             Some(Conn::Fresh(_)) => self.read_stranger(token),
+            Some(Conn::Lingering(_)) => self.read_lingering(token),
             Some(Conn::Between) | None => {}
         }
     }
@@ -258,7 +260,7 @@ impl Shard {
     fn take_messages(&mut self) {
         let mut wakes = 0;
         for _ in 0..MESSAGES_MAX {
-            let Some(message) = Mailbox::next_local() else {
+            let Some(message) = self.mailbox.next() else {
                 break;
             };
             wakes += usize::from(matches!(message, Message::Wake(_)));
@@ -266,9 +268,6 @@ impl Shard {
             if wakes == WAKES_MAX {
                 break;
             }
-        }
-        for message in self.mailbox.take_remote() {
-            self.apply(message);
         }
     }
 

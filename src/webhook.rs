@@ -295,14 +295,10 @@ impl Events {
 }
 
 fn count(metric: &'static str, app: &AppId) {
-    metrics::counter!(name(metric), "app_id" => app.to_string()).increment(1);
+    metrics::counter!(crate::metrics::name(metric), "app_id" => app.to_string()).increment(1);
 }
 
 /// Where the configured prefix is put before a metric's name.
-fn name(metric: &str) -> String {
-    metric.into()
-}
-
 fn now_ms() -> u64 {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since_1970.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))

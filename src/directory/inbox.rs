@@ -101,14 +101,12 @@ struct Shared {
 pub struct Mailbox(Arc<Shared>);
 
 thread_local! {
-    static HERE: RefCell<Here> = const { RefCell::new(Here { shard: usize::MAX, queue: VecDeque::new(), in_order: false }) };
+    static HERE: RefCell<Here> = const { RefCell::new(Here { shard: usize::MAX, queue: VecDeque::new() }) };
 }
 
 struct Here {
     shard: usize,
     queue: VecDeque<Message>,
-    /// The thread has put a message among those of other threads.
-    in_order: bool,
 }
 
 /// Both ends of the way to `shard`, whose poll wakes by `waker`.
@@ -131,32 +129,19 @@ pub fn pair(shard: usize, waker: mio::Waker) -> (Inbox, Mailbox) {
 }
 
 impl Inbox {
-    /// Hands a message over; never waits.
+    /// Hands a message over; never waits. The shard acts on messages in the order in which they were handed over, whichever thread did
+    /// so: what other threads have sent goes before what the shard then sends to itself.
     pub fn send(&self, message: Message) {
         let local = HERE.with_borrow_mut(|here| {
-            if here.shard == self.shard {
-                here.queue.push_back(message);
-                None
-            } else {
-                Some(message)
+            if here.shard != self.shard {
+                return Some(message);
             }
+            self.shared.take_into(&mut here.queue);
+            here.queue.push_back(message);
+            None
         });
         if let Some(message) = local {
             self.shared.queue(message);
-            self.shared.wake();
-        }
-    }
-
-    /// The same, behind all that other threads have sent: for what must keep an order that a lock of the directory gives. A thread's
-    /// messages to itself overtake the others' otherwise.
-    pub fn send_in_order(&self, message: Message) {
-        self.shared.queue(message);
-        let here = HERE.with_borrow_mut(|here| {
-            let own = here.shard == self.shard;
-            here.in_order |= own;
-            own
-        });
-        if !here {
             self.shared.wake();
         }
     }
@@ -221,6 +206,15 @@ impl Shared {
         self.waiting.fetch_add(1, Ordering::SeqCst);
     }
 
+    fn take_into(&self, queue: &mut VecDeque<Message>) {
+        if self.waiting.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let mut sent = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(sent.len(), Ordering::SeqCst);
+        queue.extend(std::mem::take(&mut *sent));
+    }
+
     fn wake(&self) {
         if !self.awake.swap(true, Ordering::SeqCst)
             && let Err(error) = self.waker.wake()
@@ -241,32 +235,25 @@ impl Mailbox {
         HERE.with_borrow_mut(|here| here.queue.push_back(message));
     }
 
-    /// The next message from this very thread.
-    pub fn next_local() -> Option<Message> {
-        HERE.with_borrow_mut(|here| here.queue.pop_front())
+    /// The next message; from now on other threads wake the shard if there is none.
+    pub fn next(&self) -> Option<Message> {
+        HERE.with_borrow_mut(|here| {
+            if here.queue.is_empty() {
+                self.0.awake.swap(false, Ordering::SeqCst);
+                self.0.take_into(&mut here.queue);
+            }
+            here.queue.pop_front()
+        })
     }
 
-    /// Whether this thread has left itself messages.
-    pub fn has_local() -> bool {
-        HERE.with_borrow(|here| here.in_order || !here.queue.is_empty())
+    /// Whether anything waits to be taken.
+    pub fn has_any(&self) -> bool {
+        self.has_remote() || HERE.with_borrow(|here| !here.queue.is_empty())
     }
 
     /// Whether other threads have sent anything.
     pub fn has_remote(&self) -> bool {
         self.0.waiting.load(Ordering::Acquire) > 0
-    }
-
-    /// Everything other threads have sent.
-    pub fn take_remote(&self) -> Vec<Message> {
-        self.0.awake.swap(false, Ordering::SeqCst);
-        HERE.with_borrow_mut(|here| here.in_order = false);
-        if self.0.waiting.load(Ordering::SeqCst) == 0 {
-            return Vec::new();
-        }
-        let taken =
-            std::mem::take(&mut *self.0.queue.lock().unwrap_or_else(PoisonError::into_inner));
-        self.0.waiting.fetch_sub(taken.len(), Ordering::Relaxed);
-        taken
     }
 
     /// Bytes that wait in the shard's outboxes, for others to see.
@@ -331,35 +318,23 @@ mod tests {
         (poll, inbox, mailbox)
     }
 
-    fn heard(mailbox: &Mailbox) -> Vec<usize> {
-        let own = std::iter::from_fn(Mailbox::next_local).collect::<Vec<_>>();
-        own.into_iter()
-            .chain(mailbox.take_remote())
-            .map(|message| match message {
-                Message::Wake(task) => task,
-                other => panic!("{other:?}"),
-            })
-            .collect()
-    }
-
     #[test]
-    fn own_messages_overtake_unless_order_matters() {
+    fn messages_are_heard_in_the_order_in_which_they_were_sent() {
         std::thread::spawn(|| {
             let (_poll, inbox, mailbox) = boxed(3);
             Mailbox::settle(3);
-            for (ordered, heard_in) in [(false, [2, 1]), (true, [1, 2])] {
-                std::thread::scope(|scope| {
-                    scope.spawn(|| inbox.send_in_order(Message::Wake(1)));
-                });
-                if ordered {
-                    inbox.send_in_order(Message::Wake(2));
-                } else {
-                    inbox.send(Message::Wake(2));
-                }
-                assert!(Mailbox::has_local(), "the shard must not sleep now");
-                assert_eq!(heard(&mailbox), heard_in);
-                assert!(!Mailbox::has_local());
-            }
+            inbox.send(Message::Wake(0));
+            std::thread::scope(|scope| {
+                scope.spawn(|| inbox.send(Message::Wake(1)));
+            });
+            inbox.send(Message::Wake(2));
+            assert!(mailbox.has_any(), "the shard must not sleep now");
+            let heard = std::iter::from_fn(|| mailbox.next()).map(|message| match message {
+                Message::Wake(task) => task,
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(heard.collect::<Vec<_>>(), [0, 1, 2]);
+            assert!(!mailbox.has_any());
         })
         .join()
         .unwrap();
@@ -375,7 +350,7 @@ mod tests {
                 scope.spawn(|| (0..EACH).for_each(|i| inbox.send(Message::Wake(i))));
             }
             while taken < 2 * EACH {
-                taken += mailbox.take_remote().len();
+                taken += std::iter::from_fn(|| mailbox.next()).count();
                 let waiting = mailbox.0.waiting.load(Ordering::SeqCst);
                 assert!(waiting <= 2 * EACH, "{waiting} messages wait");
             }

@@ -69,7 +69,7 @@ impl Directory {
     fn tell(&self, watchers: &[SocketId], frame: &Frame) {
         for &socket in watchers {
             if let Some(inbox) = self.inboxes.get(inbox::place_of(socket).shard) {
-                inbox.send_in_order(Message::Push {
+                inbox.send(Message::Push {
                     socket,
                     frame: frame.clone(),
                 });

@@ -12,7 +12,10 @@ use crate::{
         frame::Fragments,
         member::{Member, User},
     },
-    shard::{fresh::Fresh, http_io::HttpConn, link::Link, outbox::Outbox, wheel::Tick},
+    shard::{
+        fresh::Fresh, http_io::HttpConn, lingering::Lingering, link::Link, outbox::Outbox,
+        wheel::Tick,
+    },
 };
 
 /// One place of the shard.
@@ -33,6 +36,8 @@ pub enum Conn {
     Http(Rc<RefCell<HttpConn>>),
     /// A WebSocket.
     Client(Client),
+    /// An HTTP connection that was answered early.
+    Lingering(Box<Lingering>),
     /// Its link is on the way from one owner to the next.
     Between,
 }

@@ -160,6 +160,11 @@ impl Shard {
                 }
             }
             Some(Conn::Client(_)) => self.look_at_client(token),
+            Some(Conn::Lingering(lingering)) if lingering.by > now => {
+                let by = lingering.by;
+                self.schedule(token, by);
+            }
+            Some(Conn::Lingering(_)) => self.gone(token),
             Some(Conn::Between) | None => {}
         }
     }

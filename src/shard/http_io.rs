@@ -64,6 +64,8 @@ pub struct HttpConn {
     /// The first byte of a head came, the last has not.
     head_began: Option<Tick>,
     idle_since: Tick,
+    /// It was answered before its request was read.
+    pub lingers: bool,
     /// It becomes a WebSocket when the 101 has left.
     pub upgrade: Option<Box<Upgrade>>,
 }
@@ -91,6 +93,7 @@ impl HttpConn {
             busy: false,
             head_began: Some(now),
             idle_since: now,
+            lingers: false,
             upgrade: None,
         }
     }
@@ -356,7 +359,12 @@ impl Future for Answer {
         match &mut *self {
             Self::Route { conn, future } => {
                 let answer = std::task::ready!(Pin::new(future).poll(cx));
-                conn.borrow_mut().request_ended();
+                let mut conn = conn.borrow_mut();
+                conn.request_ended();
+                // The router says so where it answered before it had read the body.
+                conn.lingers = answer
+                    .as_ref()
+                    .is_ok_and(|answer| answer.headers().contains_key(CONNECTION));
                 Poll::Ready(answer)
             }
             Self::Upgrade(answer) => Poll::Ready(Ok(answer

@@ -72,7 +72,10 @@ impl Shard {
     pub(super) fn read_on(&mut self) {
         self.accept_again(false);
         for token in std::mem::take(&mut self.unread) {
-            self.read_client(token, true);
+            match self.conns.get(token as usize).map(|slot| &slot.conn) {
+                Some(Conn::Lingering(_)) => self.read_lingering(token),
+                _ => self.read_client(token, true),
+            }
         }
     }
 

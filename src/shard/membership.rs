@@ -328,7 +328,7 @@ impl Shard {
     fn announce_everywhere(&self, key: &ChannelKey, holders: Holders, version: u64, frame: &Frame) {
         for shard in holders.shards() {
             let (channel, frame) = (key.clone(), frame.clone());
-            self.node.directory.inboxes[shard].send_in_order(Message::Announce {
+            self.node.directory.inboxes[shard].send(Message::Announce {
                 channel,
                 frame,
                 version,

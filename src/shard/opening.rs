@@ -46,10 +46,18 @@ impl Shard {
         let mut http = http.borrow_mut();
         let (upgrade, link, registered) =
             (http.upgrade.take(), http.link.take(), http.is_registered());
-        let address = http.address;
+        let (address, lingers) = (http.address, http.lingers);
         drop(http);
-        let (Some(upgrade), Some(link)) = (upgrade, link) else {
+        let Some(link) = link else {
             return self.gone(token);
+        };
+        let Some(upgrade) = upgrade else {
+            if lingers {
+                self.linger(token, link, registered);
+            } else {
+                self.gone(token);
+            }
+            return;
         };
         let opening = Opening {
             link,

@@ -51,7 +51,7 @@ async fn every_name_of_soketis_is_there_with_its_type() {
     assert_eq!(response.status, 200);
     assert_eq!(
         response.header("content-type"),
-        Some("text/plain; version=0.4; charset=utf-8")
+        Some("text/plain; version=0.0.4; charset=utf-8")
     );
     for (name, kind) in SOKETI {
         let line = format!("# TYPE soketi_{name} {kind}");

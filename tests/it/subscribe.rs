@@ -105,6 +105,27 @@ async fn events_of_one_publisher_arrive_in_order() {
     }
 }
 
+/// As PHP publishes: each request on a connection of its own, so on any shard, and after the answer to the last.
+#[tokio::test]
+async fn events_over_new_connections_arrive_in_the_order_they_were_answered() {
+    let server = Server::start().await;
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        clients.push(server.subscribed("order").await);
+    }
+    for at in 0..100 {
+        server.trigger("order", "n", &at.to_string()).await;
+    }
+    for client in &mut clients {
+        let mut seen: Vec<u32> = Vec::new();
+        for _ in 0..100 {
+            let frame = client.expect_event("n").await;
+            seen.push(frame["data"].as_str().unwrap().parse().unwrap());
+        }
+        assert_eq!(seen, (0..100).collect::<Vec<_>>());
+    }
+}
+
 #[tokio::test]
 async fn private_channels_ask_for_a_signature() {
     let server = Server::start().await;

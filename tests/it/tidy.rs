@@ -11,7 +11,7 @@ const LINES_MAX: usize = 400;
 /// What a module of the crate may use, itself and what lies under it aside. An arrow that is not here is a mistake, here or there.
 const ARROWS: &[(&str, &[&str])] = &[
     ("app", &["metrics"]),
-    ("cache", &["app"]),
+    ("cache", &["app", "metrics"]),
     ("cli", &["config", "server"]),
     ("config", &["app"]),
     ("demo", &["app", "config", "limiter", "node", "protocol"]),
@@ -67,7 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "webhook",
         ],
     ),
-    ("webhook", &["app", "config"]),
+    ("webhook", &["app", "config", "metrics"]),
 ];
 
 /// Arrows that point back, each for a type or two that stand there. To be turned round, not to be added to.

@@ -1,7 +1,7 @@
 //! The physical bounds, each a process of its own on the server's core: what the kernel alone costs.
 
 use crate::{machine::Cores, server::Process, wire};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::{prctl::set_pdeathsig, signal::Signal};
 use slab::Slab;
@@ -77,9 +77,7 @@ fn send_when_told(listener: &TcpListener, subscribers: usize) -> anyhow::Result<
     let (mut control, _) = listener.accept()?;
     let mut sockets = Vec::with_capacity(subscribers);
     for _ in 0..subscribers {
-        let (socket, _): (TcpStream, _) = listener.accept()?;
-        socket.set_nodelay(true)?;
-        sockets.push(socket);
+        sockets.push(let_in(listener)?);
     }
     let mut order = [0; 8];
     let mut bytes = Vec::new();
@@ -97,6 +95,26 @@ fn send_when_told(listener: &TcpListener, subscribers: usize) -> anyhow::Result<
             socket.write_all(&bytes)?;
         }
     }
+}
+
+/// A subscriber whose socket has the same past as a server's: how it acknowledges depends on that.
+fn let_in(listener: &TcpListener) -> anyhow::Result<TcpStream> {
+    const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+    const ESTABLISHED: &[u8] = br#"{"event":"pusher:connection_established","data":"{}"}"#;
+    const SUCCEEDED: &[u8] = br#"{"event":"pusher_internal:subscription_succeeded"}"#;
+    let (mut socket, _) = listener.accept()?;
+    socket.set_nodelay(true)?;
+    let mut request = [0; 1024];
+    // Both requests are small and come whole.
+    for answer in [
+        [SWITCHING, &wire::server_text(ESTABLISHED)].concat(),
+        wire::server_text(SUCCEEDED),
+    ] {
+        let read_bytes = socket.read(&mut request)?;
+        ensure!(read_bytes > 0, "a subscriber left");
+        socket.write_all(&answer)?;
+    }
+    Ok(socket)
 }
 
 fn answer_all(listener: TcpListener) -> anyhow::Result<()> {

@@ -20,7 +20,7 @@ const READ_BYTES: usize = 256 * 1024;
 pub(crate) enum Talk {
     /// WebSocket, before the answer to its handshake.
     Opening,
-    /// WebSocket frames; also what the bare loop sends.
+    /// WebSocket frames at once; also the orders to the bare loop.
     Frames,
     /// HTTP requests, one at a time.
     Http,

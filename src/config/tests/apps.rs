@@ -325,7 +325,7 @@ fn nothing_printed_holds_a_secret() {
     .var("SOKETI_DB_MYSQL_PASSWORD", "hush-6")
     .var("SOKETI_CACHE_REDIS_OPTIONS", "{\"password\":\"hush-7\"}");
     let loaded = case.loaded();
-    let until = SystemTime::UNIX_EPOCH + Duration::from_hours(525960);
+    let until = SystemTime::UNIX_EPOCH + Duration::from_hours(525_960);
     assert_eq!(
         loaded.config.apps[0].previous_secret.as_ref().unwrap().1,
         Some(until)

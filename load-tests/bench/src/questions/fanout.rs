@@ -13,10 +13,9 @@ use crate::{
     subscribers::{Entry, Then, enter},
     wire::EVENT_BYTES,
 };
-use std::time::Duration;
 
 const BURST: usize = 8;
-/// Of the bare loop in a burst.
+/// Of the bare loop in a burst; otherwise it writes one at a time.
 const FRAMES_PER_WRITE: u32 = 4;
 /// Sockets that the generator opens at a time; below the 20,000 that a process may have.
 const SOCKETS_MAX: usize = 18_000;
@@ -54,7 +53,7 @@ fn loads(bench: &Bench) -> [Load; 3] {
     [
         Load::one(span),
         Load::many(BURST, Refill::InBursts, span).bound_writes(FRAMES_PER_WRITE),
-        Load::many(BURST, Refill::AsTheyLand, span).bound_writes(FRAMES_PER_WRITE),
+        Load::many(BURST, Refill::AsTheyLand, span),
     ]
 }
 
@@ -63,20 +62,20 @@ pub(super) fn bare_loop(bench: &Bench, size: usize) -> anyhow::Result<Lane> {
     let (process, address) = Bound::Send.start(bench.cores, size)?;
     let mut fleet = Fleet::new(address)?;
     let control = fleet.connect(Talk::Frames)?;
-    for _ in 0..size {
-        fleet.connect(Talk::Frames)?;
-    }
-    // It takes its first order when it has accepted everybody.
-    fleet.idle_until(std::time::Instant::now() + Duration::from_millis(50))?;
+    subscribe(&mut fleet, size)?;
     Ok(Lane::new(process, fleet, Source::Bound { control }, size))
+}
+
+fn subscribe(fleet: &mut Fleet, size: usize) -> anyhow::Result<()> {
+    let entry = |_| Entry::Public(bound::CHANNEL.into());
+    enter(fleet, size, 50, Then::Stay, entry)?;
+    Ok(())
 }
 
 fn lane(bench: &Bench, contender: &Contender, size: usize) -> anyhow::Result<Lane> {
     let server = contender.start(bench.cores)?;
     let mut fleet = Fleet::new(server.address)?;
-    enter(&mut fleet, size, 50, Then::Stay, |_| {
-        Entry::Public(bound::CHANNEL.into())
-    })?;
+    subscribe(&mut fleet, size)?;
     let publisher = Publisher::new(bound::CHANNEL, EVENT_BYTES, Connections::Kept);
     let source = Source::Publish(publisher);
     Ok(Lane::new(server.process, fleet, source, size))
@@ -109,11 +108,14 @@ fn tell(report: &mut Report, entrants: &mut [Entrant], size: usize) {
         report.row(row.held_to(*kind, burst_goal));
         report.row(beside((who, &window), windows, bound, Ratio::OursToBound));
     }
-    if let [alones, bursts, _] = bound.runs.as_mut_slice() {
+    if let [alones, bursts, windows] = bound.runs.as_mut_slice() {
         let cost = median(alones.iter().map(Sample::cpu_per_delivery));
         report.row(Row::lone("bound", alone, "us", cost).noted(delivery_note(alones)));
         let row = beside(("bound", &burst), bursts, alones, Ratio::OursToBound);
         let note = format!("{FRAMES_PER_WRITE} frames a write; {}", row.note);
+        report.row(row.noted(note));
+        let row = beside(("bound", &window), windows, alones, Ratio::OursToBound);
+        let note = format!("1 frame a write; {}", row.note);
         report.row(row.noted(note));
     }
 }

@@ -149,8 +149,8 @@ impl Scene {
         Ok(())
     }
 
-    /// Publishes for `span`, with the flood or without it; the most anonymous memory meanwhile.
-    fn publish(&mut self, span: Duration, flooded: bool) -> anyhow::Result<u64> {
+    /// Publishes for `span`, the flood too; the most anonymous memory meanwhile.
+    fn publish(&mut self, span: Duration) -> anyhow::Result<u64> {
         const MEMORY_STEP: Duration = Duration::from_millis(100);
         let begun = Instant::now();
         let (mut event_due, mut flood_due, mut memory_due) = (begun, begun, begun);
@@ -162,7 +162,7 @@ impl Scene {
                 self.events.publish(&mut self.fleet, number)?;
                 event_due += Duration::from_secs(1) / EVENTS_PER_SECOND;
             }
-            if flooded && now >= flood_due {
+            if now >= flood_due {
                 self.flood.publish(&mut self.fleet, FLOOD_NUMBER)?;
                 flood_due += Duration::from_secs(1) / FLOOD_PER_SECOND;
             }
@@ -178,16 +178,14 @@ impl Scene {
 
 fn run(bench: &Bench, contender: &Contender, stalled: bool) -> anyhow::Result<Run> {
     let mut scene = Scene::begin(bench, contender)?;
-    let start = scene.publish(Duration::from_secs(1), false)?;
+    // What the flood itself needs is not the stalled reader's.
+    let start = scene.publish(Duration::from_secs(2))?;
     scene.flight.reset();
     if stalled {
         scene.fleet.stall(scene.victim);
     }
     let begun = Instant::now();
-    let most = scene.publish(
-        bench.pick(Duration::from_secs(10), Duration::from_secs(6)),
-        true,
-    )?;
+    let most = scene.publish(bench.pick(Duration::from_secs(10), Duration::from_secs(6)))?;
     let p99_ms = milliseconds(scene.flight.latencies.percentile(99));
     while stalled
         && scene.victim_closed.is_none()
