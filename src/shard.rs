@@ -65,6 +65,9 @@ const FLUSH_SLICE: usize = 64;
 /// Messages that a shard acts on before sockets get their turn.
 const MESSAGES_MAX: usize = 1024;
 
+/// Wake-ups of HTTP connections in one turn. Each may answer a dozen requests and wake itself again, for as long as a client sends.
+const WAKES_MAX: usize = 64;
+
 /// Events of one look at the poll.
 const EVENTS: usize = 1024;
 
@@ -255,11 +258,16 @@ impl Shard {
     }
 
     fn take_messages(&mut self) {
+        let mut wakes = 0;
         for _ in 0..MESSAGES_MAX {
             let Some(message) = self.mailbox.next() else {
                 break;
             };
+            wakes += usize::from(matches!(message, Message::Wake(_)));
             self.apply(message);
+            if wakes == WAKES_MAX {
+                break;
+            }
         }
     }
 

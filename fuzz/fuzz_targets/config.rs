@@ -6,7 +6,12 @@ use std::{cell::LazyCell, fs};
 use bowline::config::{Config, Flags, Sources};
 use libfuzzer_sys::fuzz_target;
 
-thread_local! { static DIR: LazyCell<tempfile::TempDir> = LazyCell::new(|| tempfile::tempdir().expect("a directory")); }
+thread_local! {
+    /// In memory where the system has such a place: the disk would be most of the work.
+    static DIR: LazyCell<tempfile::TempDir> = LazyCell::new(|| {
+        tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+    });
+}
 
 fuzz_target!(|text: &str| {
     DIR.with(|dir| {
