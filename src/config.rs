@@ -185,6 +185,7 @@ pub struct Connection {
     /// Bytes that may wait for one socket before it is closed as too slow (`CONNECTION_MAX_OUTBOX_IN_KB`, 1 MiB).
     pub outbox_bytes_max: usize,
     /// Bytes that may wait for all sockets of the node; the fullest is closed first (`NODE_MAX_OUTBOX_IN_MB`, 1 GiB).
+    /// The same bound holds for messages that have not come whole.
     pub node_outbox_bytes_max: usize,
     /// Bytes of one inbound message (`CONNECTION_MAX_FRAME_IN_KB`, 1 MiB); above: close 1009.
     pub message_bytes_max: usize,

@@ -1,6 +1,7 @@
 //! One thread's turn: its sockets, its part of every channel, without locks. It takes what waits, appends to outboxes, flushes some of the
 //! sockets touched with one vectored write each, and looks at its wheel. Must not know the API's JSON, other nodes, other shards' sockets.
 
+mod answering;
 pub mod channels;
 mod client;
 pub mod conn;
@@ -40,10 +41,11 @@ use crate::{
     directory::{ChannelKey, Inbox, Message, inbox::Mailbox},
     node::Node,
     shard::{
+        answering::Routes,
         channels::Channels,
         conn::{Client, Conn, Slot, State},
         ending::Draining,
-        http_io::{NOW, Routes},
+        http_io::NOW,
         listen::Place,
         tasks::Tasks,
         wheel::{TICK_MS, Tick, Wheel},
@@ -106,6 +108,8 @@ pub struct Shard {
     now: Tick,
     /// Bytes that wait in all outboxes.
     waiting_bytes: usize,
+    /// Bytes of messages that have not come whole.
+    partial_bytes: usize,
     /// When the oldest event that waits here was handed over.
     delivering_since: Option<Instant>,
     /// Channels whose count this shard must tell.
@@ -148,6 +152,7 @@ impl Shard {
             began: Instant::now(),
             now: 0,
             waiting_bytes: 0,
+            partial_bytes: 0,
             delivering_since: None,
             counts: HashSet::new(),
             draining: None,

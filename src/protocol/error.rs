@@ -78,6 +78,9 @@ pub enum ProtocolError {
     /// More client events than the app allows.
     #[error("The rate limit for sending client events exceeded the quota.")]
     ClientEventRate,
+    /// A shard cannot take more; the event was not sent.
+    #[error("The server is overloaded; the event was not sent. Try again.")]
+    Overloaded,
     /// A client event to a channel the sender is not in (option).
     #[error("The client is not a member of the specified channel.")]
     NotAMember,
@@ -126,7 +129,8 @@ impl ProtocolError {
             | Self::ClientEventsNotHere
             | Self::EventNameTooLong(_)
             | Self::EventDataTooLarge(_)
-            | Self::ClientEventRate => 4301,
+            | Self::ClientEventRate
+            | Self::Overloaded => 4301,
             Self::WatchlistTooLong => 4302,
         }
     }

@@ -147,6 +147,13 @@ pub struct Fragments {
     bytes: Vec<u8>,
 }
 
+impl Fragments {
+    /// Bytes of the message so far.
+    pub fn size(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
 /// The next frame of `bytes`, unmasked in place, and how many bytes it took; `None` while it is incomplete.
 ///
 /// `message_bytes_max` bounds a message over all its fragments.

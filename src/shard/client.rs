@@ -9,6 +9,7 @@ use crate::{
     config::ClientEvents,
     directory::{ChannelKey, Message},
     protocol::{
+        SocketId,
         auth::{self, Claim},
         channel::{Access, ChannelName, NameError, too_long},
         error::{ProtocolError, SubscriptionError},
@@ -154,7 +155,7 @@ impl Shard {
         let user_id_json = member.map(|member| member.id_json.clone());
         let (id, channel) = (socket.id, key.name.shared());
         let told = event::client_event(&frame.event, &channel, data, user_id_json.as_deref());
-        self.spread(&key, &told, id);
+        self.spread(&key, &told, id)?;
         if self
             .node
             .webhooks
@@ -184,24 +185,31 @@ impl Shard {
         self.position(token, &key).map(|i| (key, i))
     }
 
-    /// Delivers a client's event here at once, and tells the other shards that hold the channel.
-    fn spread(&mut self, channel: &ChannelKey, frame: &Frame, sender: crate::protocol::SocketId) {
-        for shard in self
-            .node
-            .directory
-            .holders(channel)
+    /// Tells every shard that holds the channel, this one too: behind what it was told before, so that a member is known before it speaks.
+    fn spread(
+        &self,
+        channel: &ChannelKey,
+        frame: &Frame,
+        sender: SocketId,
+    ) -> Result<(), ProtocolError> {
+        let directory = &self.node.directory;
+        let holders = directory.holders(channel);
+        if holders
             .shards()
-            .filter(|shard| *shard != self.index)
+            .any(|shard| directory.inboxes[shard].is_full())
         {
+            return Err(ProtocolError::Overloaded);
+        }
+        for shard in holders.shards() {
             let (channel, frame) = (channel.clone(), frame.clone());
-            self.node.directory.inboxes[shard].send(Message::Deliver {
+            directory.inboxes[shard].send(Message::Deliver {
                 channel,
                 frame,
                 except: Some(sender),
                 sequence: None,
             });
         }
-        self.deliver(channel, frame, Some(sender), None);
+        Ok(())
     }
 }
 

@@ -72,6 +72,17 @@ pub struct Partial {
     pub fragments: Option<Box<Fragments>>,
 }
 
+impl Partial {
+    /// Bytes it takes.
+    pub fn size(&self) -> usize {
+        self.bytes.capacity()
+            + self
+                .fragments
+                .as_ref()
+                .map_or(0, |fragments| fragments.size())
+    }
+}
+
 /// A socket's record: state and subscriptions, no I/O.
 #[derive(Debug)]
 pub struct Socket {

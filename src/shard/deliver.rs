@@ -11,7 +11,7 @@ use crate::{
     shard::{
         channels::Known,
         conn::{Client, Conn, State},
-        outbox::Flushed,
+        outbox::{Flushed, Outbox},
     },
 };
 
@@ -57,6 +57,7 @@ impl Shard {
         } = self;
         let channel = channels.get(at);
         let outbox_bytes_max = node.connection.outbox_bytes_max;
+        let cost = Outbox::cost(frame);
         let (mut sent, mut slow) = (0_u64, Vec::new());
         for (i, subscriber) in channel.subscribers.iter().enumerate() {
             let token = subscriber.token;
@@ -71,7 +72,7 @@ impl Shard {
             if client.outbox.push(frame.clone()) > outbox_bytes_max {
                 slow.push(token);
             }
-            *waiting_bytes += frame.bytes().len();
+            *waiting_bytes += cost;
             if !client.touched {
                 client.touched = true;
                 touched.push_back(token);
@@ -105,7 +106,7 @@ impl Shard {
             .metrics
             .socket_transmitted_bytes
             .increment(frame.payload_len() as u64);
-        let bytes = frame.bytes().len();
+        let bytes = Outbox::cost(&frame);
         let slow =
             client.outbox.push(frame) > outbox_bytes_max && client.socket.state == State::Open;
         self.waiting_bytes += bytes;

@@ -7,6 +7,7 @@ use crate::{
     protocol::{error::ProtocolError, event, frame::Frame},
     shard::{
         conn::{Conn, State},
+        outbox::Outbox,
         wheel::{TICK_MS, Tick, ticks},
     },
 };
@@ -89,7 +90,7 @@ impl Shard {
         let Some(client) = self.client(token) else {
             return;
         };
-        let bytes = frame.bytes().len();
+        let bytes = Outbox::cost(&frame);
         let slow =
             client.outbox.push(frame) > outbox_bytes_max && client.socket.state == State::Open;
         self.waiting_bytes += bytes;
@@ -116,6 +117,7 @@ impl Shard {
         self.mailbox.count_out();
         if let Conn::Client(client) = slot.conn {
             self.waiting_bytes -= client.outbox.bytes();
+            self.partial_bytes -= client.partial.as_ref().map_or(0, |partial| partial.size());
             let socket = &client.socket;
             if socket.accepted {
                 self.node.count_gone(&socket.tenant, socket.counted);

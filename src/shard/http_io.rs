@@ -1,8 +1,7 @@
-//! HTTP on a shard: hyper reads and writes the connection's link, which stays in the shard's own poll; the router is its service.
+//! HTTP on a shard: hyper reads and writes the connection's link, which stays in the shard's own poll.
 
 use std::{
     cell::{Cell, RefCell},
-    convert::Infallible,
     io::{self, IoSlice},
     net::IpAddr,
     pin::Pin,
@@ -10,30 +9,20 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use axum::{Router, body::Body, response::Response, routing::future::RouteFuture};
-use hyper::{
-    Method, StatusCode,
-    body::Incoming,
-    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
-    rt,
-    server::conn::http1,
-};
+use hyper::rt;
 use mio::{Interest, Registry, Token};
-use tower::Service;
 
-use crate::{
-    directory::{Message, inbox::Mailbox},
-    http::{Listener, Peer},
-    shard::{
-        Upgrade,
-        fresh::{self, Handshake},
-        link::Link,
-        wheel::{Tick, ticks},
-    },
+use crate::shard::{
+    Upgrade,
+    link::Link,
+    wheel::{Tick, ticks},
 };
 
 /// Bytes read at once for hyper.
 const CHUNK_BYTES: usize = 16 << 10;
+
+/// An answer that the peer takes nothing of for so long is given up.
+const WRITE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// A connection that asks nothing for so long is closed. Workers of queues keep theirs for long.
 pub const IDLE_MAX: std::time::Duration = std::time::Duration::from_hours(1);
@@ -64,6 +53,8 @@ pub struct HttpConn {
     /// The first byte of a head came, the last has not.
     head_began: Option<Tick>,
     idle_since: Tick,
+    /// The peer takes nothing of what is written to it.
+    stalled_since: Option<Tick>,
     /// It was answered before its request was read.
     pub lingers: bool,
     /// It becomes a WebSocket when the 101 has left.
@@ -93,6 +84,7 @@ impl HttpConn {
             busy: false,
             head_began: Some(now),
             idle_since: now,
+            stalled_since: None,
             lingers: false,
             upgrade: None,
         }
@@ -114,26 +106,23 @@ impl HttpConn {
         self.registered.is_some()
     }
 
-    /// When it must be looked at; it has overstayed if that is not after `now`.
+    /// When it must be looked at; it has overstayed if that is not after now. Idle ones are looked at often, for a head may begin any time.
     pub fn due(&self, header_timeout: Tick) -> Tick {
-        match self.head_began {
-            _ if self.busy => NOW.get() + header_timeout,
-            Some(began) => began + header_timeout,
-            None => self.idle_since + ticks(IDLE_MAX),
+        let now = NOW.get();
+        match (self.stalled_since, self.head_began) {
+            (Some(since), _) => since + ticks(WRITE_TIMEOUT),
+            _ if self.busy => now + header_timeout,
+            (_, Some(began)) => began + header_timeout,
+            _ => (self.idle_since + ticks(IDLE_MAX)).min(now + header_timeout),
         }
     }
 
-    /// Nothing is being asked or answered.
-    pub fn is_idle(&self) -> bool {
-        !self.busy && self.head_began.is_none()
-    }
-
-    fn request_began(&mut self) {
+    pub(super) fn request_began(&mut self) {
         self.busy = true;
         self.head_began = None;
     }
 
-    fn request_ended(&mut self) {
+    pub(super) fn request_ended(&mut self) {
         self.busy = false;
         self.idle_since = NOW.get();
     }
@@ -158,7 +147,7 @@ impl HttpConn {
 }
 
 /// hyper's end.
-struct HttpIo(Rc<RefCell<HttpConn>>);
+pub(super) struct HttpIo(pub(super) Rc<RefCell<HttpConn>>);
 
 impl rt::Read for HttpIo {
     fn poll_read(
@@ -213,11 +202,15 @@ impl HttpIo {
         };
         match write(link) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                conn.stalled_since.get_or_insert(NOW.get());
                 conn.writer = Some(cx.waker().clone());
                 conn.await_readiness(Interest::READABLE | Interest::WRITABLE)?;
                 Poll::Pending
             }
-            done => Poll::Ready(done),
+            done => {
+                conn.stalled_since = None;
+                Poll::Ready(done)
+            }
         }
     }
 }
@@ -260,135 +253,4 @@ impl rt::Write for HttpIo {
         }
         Poll::Ready(Ok(()))
     }
-}
-
-/// What HTTP connections of a shard have in common.
-#[derive(Clone)]
-pub struct Routes {
-    /// The REST API.
-    pub router: Router,
-    /// Put before every route.
-    pub prefix: Rc<str>,
-    /// Handshakes are answered at all.
-    pub websockets: bool,
-}
-
-/// The router as hyper's service, with a note of when requests begin and end. A handshake on a connection that was used before, as proxies
-/// keep them, is answered here.
-struct Answering {
-    conn: Rc<RefCell<HttpConn>>,
-    peer: Peer,
-    routes: Routes,
-}
-
-impl hyper::service::Service<hyper::Request<Incoming>> for Answering {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Answer;
-
-    fn call(&self, mut request: hyper::Request<Incoming>) -> Answer {
-        let mut conn = self.conn.borrow_mut();
-        conn.request_began();
-        if let Some(handshake) = self.handshake(&request) {
-            let answer = switching(&handshake);
-            conn.upgrade = Some(Box::new(Upgrade(handshake)));
-            return Answer::Upgrade(answer.map(Box::new));
-        }
-        drop(conn);
-        request.extensions_mut().insert(self.peer.clone());
-        // The router is always ready.
-        let future = self.routes.router.clone().call(request);
-        Answer::Route {
-            conn: Rc::clone(&self.conn),
-            future,
-        }
-    }
-}
-
-impl Answering {
-    fn handshake(&self, request: &hyper::Request<Incoming>) -> Option<Handshake> {
-        if !self.routes.websockets
-            || self.peer.listener == Listener::Api
-            || !request.headers().contains_key(UPGRADE)
-        {
-            return None;
-        }
-        // As in `fresh`: of several lines of forwarded addresses the last is the nearest proxy's.
-        let header = |name: &str| {
-            let mut lines = request.headers().get_all(name).iter();
-            let line = match name {
-                "x-forwarded-for" => lines.next_back(),
-                _ => lines.next(),
-            };
-            line?.to_str().ok()
-        };
-        let target = request.uri().path_and_query()?.as_str();
-        fresh::handshake(target, &self.routes.prefix, header)
-            .filter(|_| request.method() == Method::GET)
-    }
-}
-
-fn switching(handshake: &Handshake) -> Option<Response> {
-    let mut answer = Response::builder()
-        .status(StatusCode::SWITCHING_PROTOCOLS)
-        .header(UPGRADE, "websocket")
-        .header(CONNECTION, "Upgrade")
-        .header(SEC_WEBSOCKET_ACCEPT, &handshake.accept);
-    if let Some(name) = &handshake.subprotocol {
-        answer = answer.header(SEC_WEBSOCKET_PROTOCOL, name);
-    }
-    answer.body(Body::empty()).ok()
-}
-
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the rare variant is the small one"
-)]
-enum Answer {
-    Route {
-        conn: Rc<RefCell<HttpConn>>,
-        future: RouteFuture<Infallible>,
-    },
-    Upgrade(Option<Box<Response>>),
-}
-
-impl Future for Answer {
-    type Output = Result<Response, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::Route { conn, future } => {
-                let answer = std::task::ready!(Pin::new(future).poll(cx));
-                let mut conn = conn.borrow_mut();
-                conn.request_ended();
-                // The router says so where it answered before it had read the body.
-                conn.lingers = answer
-                    .as_ref()
-                    .is_ok_and(|answer| answer.headers().contains_key(CONNECTION));
-                Poll::Ready(answer)
-            }
-            Self::Upgrade(answer) => Poll::Ready(Ok(answer
-                .take()
-                .map_or_else(Response::default, |answer| *answer))),
-        }
-    }
-}
-
-/// Serves a connection until it ends or becomes a WebSocket, then tells the shard.
-pub async fn serve(conn: Rc<RefCell<HttpConn>>, peer: Peer, routes: Routes) {
-    let token = peer.token;
-    let service = Answering {
-        conn: Rc::clone(&conn),
-        peer,
-        routes,
-    };
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(fresh::HEAD_BYTES_MAX);
-    let mut serving = builder.serve_connection(HttpIo(conn), service);
-    let end = std::future::poll_fn(|cx| serving.poll_without_shutdown(cx)).await;
-    if let Err(error) = end {
-        tracing::trace!(%error, "an HTTP connection ended early");
-    }
-    let rest = serving.into_parts().read_buf;
-    Mailbox::leave_here(Message::HttpEnded(token, rest));
 }

@@ -47,8 +47,11 @@ impl Shard {
                         // What was handed over before these bytes were sent comes first: a pong proves that nothing is on its way.
                         let mut bytes = buffer[..n].to_vec();
                         self.buffer = buffer;
+                        let id = self.client(token).map(|client| client.socket.id);
                         self.take_messages();
-                        self.feed(token, &mut bytes);
+                        if self.client(token).map(|client| client.socket.id) == id {
+                            self.feed(token, &mut bytes);
+                        }
                         buffer = std::mem::take(&mut self.buffer);
                     } else {
                         self.feed(token, &mut buffer[..n]);
@@ -84,7 +87,9 @@ impl Shard {
         let Some(client) = self.client(token) else {
             return;
         };
-        let Some(mut partial) = client.partial.take() else {
+        let partial = client.partial.take();
+        self.partial_bytes -= partial.as_ref().map_or(0, |partial| partial.size());
+        let Some(mut partial) = partial else {
             let mut fragments = None;
             let taken = self.frames(token, bytes, &mut fragments);
             if taken < bytes.len() || fragments.is_some() {
@@ -113,10 +118,19 @@ impl Shard {
         }
     }
 
+    /// Keeps what is incomplete; all of it together is bounded as what waits to be sent is.
     fn keep(&mut self, token: u32, partial: Partial) {
-        if let Some(client) = self.client(token) {
-            client.partial = Some(Box::new(partial));
+        let shards = self.node.directory.inboxes.len();
+        let bytes_max = self.node.connection.node_outbox_bytes_max / shards;
+        if self.partial_bytes + partial.size() > bytes_max {
+            return self.fail(token, FrameError::TooLarge);
         }
+        let Some(client) = self.client(token) else {
+            return;
+        };
+        let size = partial.size();
+        client.partial = Some(Box::new(partial));
+        self.partial_bytes += size;
     }
 
     /// Acts on every whole frame; says how many bytes they took. All of them once the socket is on its way out by a broken frame.

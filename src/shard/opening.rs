@@ -14,6 +14,7 @@ use crate::{
         ending::LINGER,
         fresh::{Handshake, client_address, origin_allowed},
         link::Link,
+        outbox::Outbox,
         proxy,
         wheel::{Tick, ticks},
     },
@@ -162,8 +163,10 @@ impl Shard {
 
     fn push_rest(&mut self, token: u32, bytes: &[u8]) {
         if let Some(client) = self.client(token) {
-            client.outbox.push(Frame::raw(bytes));
-            self.waiting_bytes += bytes.len();
+            let frame = Frame::raw(bytes);
+            let cost = Outbox::cost(&frame);
+            client.outbox.push(frame);
+            self.waiting_bytes += cost;
             self.touch(token);
         }
     }

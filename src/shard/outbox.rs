@@ -10,6 +10,9 @@ use crate::{protocol::frame::Frame, shard::link::Link};
 /// Frames of one vectored write.
 const SLICES_MAX: usize = 64;
 
+/// What a frame costs beside its bytes: its place in the queue, with room to grow.
+const PLACE_BYTES: usize = 32;
+
 /// An idle socket's outbox holds no heap, and a lone frame allocates nothing.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -33,9 +36,14 @@ pub enum Flushed {
 }
 
 impl Outbox {
+    /// Bytes that a waiting frame counts for: its own, and its place in the queue, so that many small ones are bounded too.
+    pub fn cost(frame: &Frame) -> usize {
+        frame.bytes().len() + PLACE_BYTES
+    }
+
     /// Appends a frame; says how many bytes wait.
     pub fn push(&mut self, frame: Frame) -> usize {
-        self.bytes += frame.bytes().len();
+        self.bytes += Self::cost(&frame);
         if self.first.is_none() {
             self.first = Some(frame);
         } else {
@@ -55,7 +63,7 @@ impl Outbox {
         if self.sent == 0 {
             self.first = None;
         }
-        self.bytes = self.first.as_ref().map_or(0, |frame| frame.bytes().len());
+        self.bytes = self.first.as_ref().map_or(0, Self::cost);
     }
 
     /// Writes what waits, until all is written or the kernel says no.
@@ -98,7 +106,7 @@ impl Outbox {
                 return;
             }
             self.sent -= length;
-            self.bytes -= length;
+            self.bytes -= length + PLACE_BYTES;
             self.first = self.rest.as_mut().and_then(|rest| rest.pop_front());
             if self.rest.as_ref().is_some_and(|rest| rest.is_empty()) {
                 self.rest = None;

@@ -10,9 +10,10 @@ use crate::{
     http::{Listener, Peer},
     node::Phase,
     shard::{
+        answering,
         conn::{Conn, Slot},
         fresh::{Fresh, HEAD_BYTES_MAX, HEAD_TOO_LONG, Handshake, Head},
-        http_io::{self, HttpConn},
+        http_io::HttpConn,
         link::Link,
         opening::Opening,
         proxy::{self, Header},
@@ -176,7 +177,7 @@ impl Shard {
         let inbox = &self.node.directory.inboxes[self.index];
         self.tasks.spawn(
             inbox,
-            http_io::serve(
+            answering::serve(
                 conn,
                 Peer {
                     address,

@@ -66,6 +66,7 @@ fn counters() -> (metrics::LocalRecorderGuard<'static>, PrometheusHandle) {
 }
 
 async fn expect_metric(handle: &PrometheusHandle, line: &str) {
+    let line = crate::metrics::name(line);
     let seen = timeout(DEADLINE, async {
         while !handle.render().lines().any(|l| l == line) {
             tokio::time::sleep(Duration::from_millis(5)).await;
