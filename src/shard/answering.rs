@@ -29,7 +29,7 @@ use crate::{
 
 /// What HTTP connections of a shard have in common.
 #[derive(Clone)]
-pub struct Routes {
+pub(super) struct Routes {
     /// The REST API.
     pub router: Router,
     /// Put before every route.
@@ -140,7 +140,7 @@ impl Future for Answer {
 }
 
 /// Serves a connection until it ends or becomes a WebSocket, then tells the shard.
-pub async fn serve(conn: Rc<RefCell<HttpConn>>, peer: Peer, routes: Routes) {
+pub(super) async fn serve(conn: Rc<RefCell<HttpConn>>, peer: Peer, routes: Routes) {
     let token = peer.token;
     let service = Answering {
         conn: Rc::clone(&conn),
