@@ -132,6 +132,7 @@ impl Shard {
             router,
             prefix: node.server.path_prefix.as_str().into(),
             websockets: node.server.mode != Mode::Worker,
+            closing: Rc::default(),
         };
         let listeners = listen::register(&registry, listening)?;
         Ok(Self {

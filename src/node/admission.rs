@@ -1,7 +1,7 @@
 //! Who is let in: app, version, origin, quota, address; and the counts that say so.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -123,7 +123,9 @@ impl Node {
     }
 
     fn count_address(&self, address: Option<IpAddr>) -> Result<(), ProtocolError> {
-        let (Some(address), Some(max)) = (address, self.connection.per_address_max) else {
+        let (Some(address), Some(max)) =
+            (address.map(neighbourhood), self.connection.per_address_max)
+        else {
             return Ok(());
         };
         let mut count = self.addresses.entry(address).or_default();
@@ -136,7 +138,7 @@ impl Node {
 
     /// A connection that was counted for its address has ended.
     pub fn forget_address(&self, address: IpAddr) {
-        if let dashmap::Entry::Occupied(mut entry) = self.addresses.entry(address) {
+        if let dashmap::Entry::Occupied(mut entry) = self.addresses.entry(neighbourhood(address)) {
             *entry.get_mut() -= 1;
             if *entry.get() == 0 {
                 entry.remove();
@@ -151,5 +153,13 @@ fn check_version(version: Option<&str>) -> Result<(), ProtocolError> {
         Some(Err(_)) => Err(ProtocolError::VersionInvalid),
         Some(Ok(5..=7)) => Ok(()),
         Some(Ok(_)) => Err(ProtocolError::VersionUnsupported),
+    }
+}
+
+/// One client's addresses: an IPv6 client has a whole /64.
+fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }

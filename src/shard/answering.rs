@@ -1,7 +1,7 @@
 //! HTTP on a shard: the router as hyper's service. A handshake on a connection that was used before is answered here too.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     convert::Infallible,
     pin::Pin,
     rc::Rc,
@@ -12,7 +12,7 @@ use axum::{Router, body::Body, response::Response, routing::future::RouteFuture}
 use hyper::{
     Method, StatusCode,
     body::Incoming,
-    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
+    header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE},
     server::conn::http1,
 };
 use tower::Service;
@@ -36,6 +36,8 @@ pub(super) struct Routes {
     pub prefix: Rc<str>,
     /// Handshakes are answered at all.
     pub websockets: bool,
+    /// The server stops: kept connections are ended with their next answer.
+    pub closing: Rc<Cell<bool>>,
 }
 
 /// The router as hyper's service, with a note of when requests begin and end. A handshake on a connection that was used before, as proxies
@@ -66,6 +68,7 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Answering {
         Answer::Route {
             conn: Rc::clone(&self.conn),
             future,
+            closing: Rc::clone(&self.routes.closing),
         }
     }
 }
@@ -113,6 +116,7 @@ enum Answer {
     Route {
         conn: Rc<RefCell<HttpConn>>,
         future: RouteFuture<Infallible>,
+        closing: Rc<Cell<bool>>,
     },
     Upgrade(Option<Box<Response>>),
 }
@@ -122,8 +126,19 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::Route { conn, future } => {
-                let answer = std::task::ready!(Pin::new(future).poll(cx));
+            Self::Route {
+                conn,
+                future,
+                closing,
+            } => {
+                let mut answer = std::task::ready!(Pin::new(future).poll(cx));
+                if let Ok(answer) = &mut answer
+                    && closing.get()
+                {
+                    answer
+                        .headers_mut()
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 let mut conn = conn.borrow_mut();
                 conn.request_ended();
                 // The router says so where it answered before it had read the body.

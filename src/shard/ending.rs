@@ -268,8 +268,19 @@ impl Shard {
             .collect()
     }
 
+    /// Strangers whose handshake is held back.
+    fn held(&self) -> Vec<u32> {
+        let held = self
+            .conns
+            .iter()
+            .filter(|(_, slot)| matches!(&slot.conn, Conn::Fresh(fresh) if fresh.held.is_some()));
+        held.map(|(token, _)| u32::try_from(token).unwrap_or(u32::MAX))
+            .collect()
+    }
+
     /// Begins to close every socket.
     pub(super) fn drain(&mut self, spread: Duration) {
+        self.routes.closing.set(true);
         let places = self.clients(|client| client.socket.state == State::Open);
         let total = places.len();
         self.draining = Some(Draining {
@@ -308,6 +319,9 @@ impl Shard {
     /// Ends the thread: whoever is left is told to come back, and what waits gets one last write.
     pub(super) fn stop(&mut self) {
         self.stopped = true;
+        for token in self.held() {
+            self.answer_held(token);
+        }
         for token in self.clients(|client| client.socket.state == State::Open) {
             self.close(token, &ProtocolError::Closed);
         }

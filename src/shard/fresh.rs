@@ -17,6 +17,9 @@ use crate::{
 /// Bytes of a request head; more is answered with 431.
 pub const HEAD_BYTES_MAX: usize = 16 << 10;
 
+/// What tells a handshake from other requests stands within the first so many bytes, unless the path prefix is long.
+const LINE_BYTES: usize = 512;
+
 /// Headers of a request head.
 const HEADERS_MAX: usize = 64;
 
@@ -55,6 +58,10 @@ impl Fresh {
             return head;
         }
         self.head.extend_from_slice(bytes);
+        // A head that comes byte by byte is read anew only where a line ends.
+        if self.head.len() > LINE_BYTES && !bytes.contains(&b'\n') {
+            return Head::Partial;
+        }
         head(&self.head)
     }
 }

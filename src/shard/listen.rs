@@ -38,6 +38,7 @@ pub(super) struct Place {
     listening: Listening,
     more: bool,
     paused: bool,
+    complained: bool,
 }
 
 impl Place {
@@ -84,6 +85,7 @@ pub(super) fn register(registry: &Registry, listening: Vec<Listening>) -> io::Re
             listening,
             more: false,
             paused: false,
+            complained: false,
         });
     }
     Ok(places)
@@ -123,6 +125,7 @@ impl Shard {
             match place.listening.accept() {
                 Ok(accepted) => {
                     place.more = true;
+                    place.complained = false;
                     self.hand_over(accepted);
                 }
                 Err(error) => {
@@ -133,7 +136,9 @@ impl Shard {
                         _ => {
                             place.paused = true;
                             self.node.metrics.accept_errors.increment(1);
-                            tracing::error!(%error, "cannot accept connections; trying again (raise the descriptor limit if it says too many open files)");
+                            if !std::mem::replace(&mut place.complained, true) {
+                                tracing::error!(%error, "cannot accept connections; trying again (raise the descriptor limit if it says too many open files)");
+                            }
                         }
                     }
                     return;
