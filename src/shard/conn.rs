@@ -117,6 +117,8 @@ pub enum State {
     Open,
     /// Told to go: what waits is sent, the peer's close is awaited until the time.
     Closing(Tick),
+    /// It broke the WebSocket protocol and was told: what it sends cannot be understood any more, its end is awaited until the time.
+    Failed(Tick),
     /// Both sides have said so: what waits is sent, then it ends.
     Closed(Tick),
 }

@@ -162,11 +162,11 @@ impl Shard {
         let flushed = client.outbox.flush(&mut client.link);
         self.waiting_bytes -= before - client.outbox.bytes();
         match flushed {
-            Ok(Flushed::All) => {
-                if matches!(client.socket.state, State::Closed(_)) {
-                    self.finish(token);
-                }
-            }
+            Ok(Flushed::All) => match client.socket.state {
+                State::Closed(_) => self.finish(token),
+                State::Failed(_) => client.link.shutdown(),
+                State::Open | State::Closing(_) => {}
+            },
             Ok(Flushed::Blocked) => self.await_room(token),
             Err(_) => self.gone(token),
         }

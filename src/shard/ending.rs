@@ -45,13 +45,18 @@ impl Shard {
         self.push_control(token, Frame::close(Some(error.code()), &error.to_string()));
     }
 
-    /// The same with a close frame alone.
-    pub(super) fn close_with(&mut self, token: u32, frame: Frame) {
+    /// Fails the connection with a close frame: nothing that still comes can be understood. RFC 6455, section 7.1.7.
+    pub(super) fn close_failed(&mut self, token: u32, frame: Frame) {
         if self
             .client(token)
             .is_some_and(|client| client.socket.state == State::Open)
         {
             self.set_closing(token);
+            if let Some(client) = self.client(token)
+                && let State::Closing(by) = client.socket.state
+            {
+                client.socket.state = State::Failed(by);
+            }
             self.push_control(token, frame);
         }
     }
@@ -178,13 +183,13 @@ impl Shard {
         };
         let socket = &mut client.socket;
         let due = match socket.state {
-            State::Closing(by) | State::Closed(by) if by <= now => {
+            State::Closing(by) | State::Failed(by) | State::Closed(by) if by <= now => {
                 if client.outbox.bytes() > 0 {
                     client.link.reset_on_close();
                 }
                 return self.gone(token);
             }
-            State::Closing(by) | State::Closed(by) => by,
+            State::Closing(by) | State::Failed(by) | State::Closed(by) => by,
             State::Open if socket.authorize_by <= now => {
                 return self.close(token, &ProtocolError::NotAuthorizedInTime);
             }

@@ -87,6 +87,9 @@ impl Shard {
         let Some(client) = self.client(token) else {
             return;
         };
+        if matches!(client.socket.state, State::Failed(_)) {
+            return;
+        }
         let partial = client.partial.take();
         self.partial_bytes -= partial.as_ref().map_or(0, |partial| partial.size());
         let Some(mut partial) = partial else {
@@ -196,6 +199,6 @@ impl Shard {
 
     /// Fails the connection. RFC 6455, section 7.1.7.
     fn fail(&mut self, token: u32, error: FrameError) {
-        self.close_with(token, Frame::close(Some(error.code()), &error.to_string()));
+        self.close_failed(token, Frame::close(Some(error.code()), &error.to_string()));
     }
 }

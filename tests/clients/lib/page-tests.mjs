@@ -134,14 +134,16 @@ function inBrowser(name) {
   });
 
   it('comes back after a restart of the server and goes on receiving', async () => {
-    const page = await open('private-news', room);
+    // Names of its own: pages of other tests come back too.
+    const [own, ownRoom] = [`private-again-${name}`, `presence-again-${name}`];
+    const page = await open(own, ownRoom);
     assert.equal(await server.restart(), 0);
     await page.shows('connections', '2', RECONNECT_MS);
     await until(async () => {
       const { channels } = await (await api.get({ path: '/channels' })).json();
-      return 'private-news' in channels && room in channels;
+      return own in channels && ownRoom in channels;
     }, 'the page to join its channels again');
-    await api.trigger('private-news', 'greet', { text: 'again' });
-    await page.shows('events', 'private-news greet {"text":"again"}');
+    await api.trigger(own, 'greet', { text: 'again' });
+    await page.shows('events', `${own} greet {"text":"again"}`);
   });
 }
