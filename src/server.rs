@@ -36,7 +36,7 @@ const DESCRIPTORS_RESERVED: u64 = 128;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A port is taken, or not ours to take.
-    #[error("cannot listen on {address} ({kind}): {source}; is another server running there?")]
+    #[error("cannot listen on {address} ({kind}); is another server running there?")]
     Listen {
         /// Address and port, or path.
         address: String,
