@@ -95,25 +95,14 @@ impl Shard {
 
     /// Puts a frame into one outbox.
     pub(super) fn push(&mut self, token: u32, frame: Frame) {
-        let outbox_bytes_max = self.node.connection.outbox_bytes_max;
         let Some(client) = self.client(token) else {
             return;
         };
-        client.socket.tenant.metrics.ws_messages_sent.increment(1);
-        client
-            .socket
-            .tenant
-            .metrics
-            .socket_transmitted_bytes
-            .increment(frame.payload_len() as u64);
-        let bytes = Outbox::cost(&frame);
-        let slow =
-            client.outbox.push(frame) > outbox_bytes_max && client.socket.state == State::Open;
-        self.waiting_bytes += bytes;
-        self.touch(token);
-        if slow {
-            self.too_slow(token);
-        }
+        let metrics = &client.socket.tenant.metrics;
+        metrics.ws_messages_sent.increment(1);
+        let bytes = frame.payload_len() as u64;
+        metrics.socket_transmitted_bytes.increment(bytes);
+        self.push_control(token, frame);
     }
 
     /// The socket has something to write.
